@@ -1,0 +1,20 @@
+// Package testenv tells tests what the machine that they run on can do.
+package testenv
+
+import (
+	"os"
+	"testing"
+)
+
+// Require goes on when ok holds. Else it skips the test with the reason, or
+// fails it when NIXNFSD_REQUIRE=1 says that every test has to run.
+func Require(t testing.TB, ok bool, reason string) {
+	t.Helper()
+	if ok {
+		return
+	}
+	if os.Getenv("NIXNFSD_REQUIRE") == "1" {
+		t.Fatalf("NIXNFSD_REQUIRE=1, and this test cannot run: %s", reason)
+	}
+	t.Skip(reason)
+}
