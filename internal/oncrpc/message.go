@@ -71,6 +71,10 @@ type Cred struct {
 // Groups are the supplementary groups.
 func (c *Cred) Groups() []uint32 { return c.groups[:c.ngroups] }
 
+// SetGroups sets the supplementary groups. Those beyond MaxGroups are left out,
+// as clients do.
+func (c *Cred) SetGroups(gids ...uint32) { c.ngroups = copy(c.groups[:], gids) }
+
 // Call is the header of a call message.
 type Call struct {
 	XID        uint32
