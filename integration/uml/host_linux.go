@@ -1,0 +1,119 @@
+package uml
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkHost says what the machine lacks to run a guest.
+func checkHost() error {
+	if runtime.GOARCH != "amd64" {
+		return errors.New("User Mode Linux needs an x86-64 processor")
+	}
+	needs := []struct{ program, pkg string }{
+		{"apt-get", "apt: the guest is made of Debian packages"},
+		{"dpkg-deb", "dpkg"},
+		{"bash", "bash"},
+		{"tar", "tar"},
+		{"taskset", "util-linux"},
+		{"gcc", "gcc and libc6-dev"},
+		{"/sbin/mke2fs", "e2fsprogs"},
+		{"go", "golang-go"},
+	}
+	for _, need := range needs {
+		if _, err := exec.LookPath(need.program); err != nil {
+			return fmt.Errorf("no %s here (package %s)", need.program, need.pkg)
+		}
+	}
+	return tryPtrace()
+}
+
+// tryPtrace starts a traced process: some containers forbid it.
+func tryPtrace() error {
+	runtime.LockOSThread() // a tracer is a thread
+	defer runtime.UnlockOSThread()
+	traced, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{Ptrace: true}})
+	if err != nil {
+		return fmt.Errorf("ptrace is not allowed here: %w", err)
+	}
+	_ = traced.Kill() // it may have ended
+	_, err = traced.Wait()
+	return err
+}
+
+// lock waits for an exclusive lock on the file, made where missing.
+func lock(file string) (unlock func(), err error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// runGroup runs the command and ends its whole process group with it: User Mode
+// Linux leaves helpers behind, and a group of its own keeps ^C for us.
+func runGroup(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	killGroup := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = killGroup
+	cmd.WaitDelay = 2 * time.Second // a helper may hold our pipe
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Wait()
+	_ = killGroup() // nobody may be left
+	return err
+}
+
+// processor names one processor to pin the guest to. It hands control between
+// its processes at every system call: to wake another processor each time
+// makes it three to ten times slower.
+func processor() string {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return "0"
+	}
+	nth := os.Getpid() % allowed.Count() // two test packages take different ones
+	for cpu := 0; ; cpu++ {
+		if allowed.IsSet(cpu) {
+			if nth == 0 {
+				return strconv.Itoa(cpu)
+			}
+			nth--
+		}
+	}
+}
+
+// memoryDir finds a place for the file that is the guest's memory: in memory
+// where there is room, and never where mapping it executable is forbidden.
+func memoryDir(megabytes int) (string, error) {
+	for _, dir := range []string{"/dev/shm", os.TempDir(), "/var/tmp"} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			continue
+		}
+		room := fs.Bavail * uint64(fs.Bsize) >> 20
+		if fs.Flags&unix.ST_NOEXEC == 0 && room > uint64(megabytes) {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("no directory has room for %d MiB of guest memory and allows execution", megabytes)
+}

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package uml
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+)
+
+func checkHost() error {
+	return fmt.Errorf("User Mode Linux needs Linux, this is %s", runtime.GOOS)
+}
+
+func lock(string) (func(), error) { return nil, errors.ErrUnsupported }
+
+func runGroup(*exec.Cmd) error { return errors.ErrUnsupported }
+
+func processor() string { return "0" }
+
+func memoryDir(int) (string, error) { return "", errors.ErrUnsupported }

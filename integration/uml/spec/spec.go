@@ -1,0 +1,77 @@
+// Package spec is what the two sides of the guest's wall agree on: the order
+// that package uml writes and the report that the guest's supervisor answers.
+package spec
+
+// Paths in the guest.
+const (
+	// Harness is where the run's own directory of the host is mounted.
+	Harness = "/harness"
+	// Programs holds the programs that the run brought along.
+	Programs = Harness + "/bin"
+	// Init is the guest's first process, supervisor and control program.
+	Init = "guestinit"
+	// Order and Report are files in the run's directory.
+	Order  = "order.json"
+	Report = "report.json"
+	// Out is where the caller's output directory is mounted.
+	Out = "/out"
+	// Scratch is the fresh file system, with Export, Plain and Home on it.
+	Scratch = "/scratch"
+	Export  = Scratch + "/export"
+	Plain   = Scratch + "/plain"
+	Home    = Scratch + "/home"
+)
+
+// RunArg is the word of the kernel's command line that names the run's
+// directory on the host.
+const RunArg = "nixnfsd.run="
+
+// The environment of server and test.
+const (
+	EnvDir     = "NIXNFSD_DIR"
+	EnvPlain   = "NIXNFSD_PLAIN"
+	EnvExport  = "NIXNFSD_EXPORT"
+	EnvControl = "NIXNFSD_CONTROL"
+	EnvPort    = "NIXNFSD_PORT"
+	EnvOut     = "OUT"
+)
+
+// Run is one order to the guest.
+type Run struct {
+	SysRoot string // host directory with the guest's own packages
+	Modules string // host directory with the kernel's modules, by release
+	OutDir  string // host directory to mount at Out
+
+	Server    []string // empty: there is none
+	ServerUID int
+	Port      int
+
+	Mount        bool // start the server and mount it before the test
+	MountPoint   string
+	RemotePath   string
+	MountOptions string
+
+	Test    []string
+	TestUID int
+	Scratch string // "ext4", "tmpfs" or "none"
+	Env     []string
+}
+
+// Outcome says how a run ended.
+type Outcome string
+
+// The outcomes that a guest reports itself.
+const (
+	Done       Outcome = "done"        // the test ran to its end
+	ServerDied Outcome = "server died" // unasked, before the test's end
+	Trouble    Outcome = "trouble"     // boot, mount or unmount failed
+)
+
+// Result is what the guest reports.
+type Result struct {
+	Outcome      Outcome
+	Status       int     // of the test, 128+n after signal n
+	Detail       string  // what went wrong, where Outcome is not Done
+	ServerStatus int     // of the server after the last SIGTERM, like Status
+	TestSeconds  float64 // by the guest's clock
+}
