@@ -59,8 +59,9 @@ type Config struct {
 	Env []string
 	// Timeout ends the run; default 10 minutes.
 	Timeout time.Duration
-	// Out is a directory of the host that the test may write to, as $OUT. The logs of
-	// kernel and server are left there too. Default: a temporary one.
+	// Out is a directory of the host that the test may write to, as $OUT; it is
+	// opened to all users. The logs of kernel and server are left there too.
+	// Default: a temporary one.
 	Out string
 }
 
@@ -128,7 +129,11 @@ func (g *guest) serverLog() string       { return filepath.Join(g.cfg.Out, "serv
 func (g *guest) kernelLog() string       { return filepath.Join(g.cfg.Out, "kernel.log") }
 
 func (g *guest) prepare(ctx context.Context) error {
-	if err := errors.Join(os.Chmod(g.dir, 0o755), os.Mkdir(g.path("bin"), 0o755), os.MkdirAll(g.cfg.Out, 0o755)); err != nil {
+	err := errors.Join(
+		os.Chmod(g.dir, 0o755), os.Mkdir(g.path("bin"), 0o755),
+		os.MkdirAll(g.cfg.Out, 0o755), os.Chmod(g.cfg.Out, 0o777),
+	)
+	if err != nil {
 		return err
 	}
 	for _, program := range append([]string{g.kit.init()}, g.cfg.Programs...) {

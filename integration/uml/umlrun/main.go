@@ -4,6 +4,7 @@
 //
 //	go run ./integration/uml/umlrun [flags] [SERVER [ARG...]] -- TEST [ARG...]
 //
+// It builds the guest's first process from source: run it inside the module.
 // With a SERVER, that is started on an empty directory (%E in its arguments, its port is
 // %P) and mounted at /nix. Programs given by a path are copied into the guest.
 package main
