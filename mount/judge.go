@@ -1,0 +1,172 @@
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// judge says what an observation means.
+func judge(o *observation) Status {
+	s := Status{
+		SchemaVersion: SchemaVersion,
+		Server:        Server{Address: o.target.Server.String(), Up: !errors.Is(o.server, ErrNoAnswer)},
+		MountPoint:    o.target.Export,
+		Mount:         o.mount(),
+		Problems:      []Problem{},
+	}
+	if o.server != nil {
+		s.Server.Error = o.server.Error()
+	}
+	switch {
+	case o.entry == nil && s.Server.Up:
+		s.notMounted(o)
+	case o.entry == nil:
+		s.notRunning(o)
+	case o.ours && s.Server.Up:
+		s.mounted(o)
+	case o.ours || errors.Is(o.other, ErrNoAnswer):
+		s.dead(o)
+	default:
+		s.elsewhere(o)
+	}
+	return s
+}
+
+func (o *observation) mount() *Mount {
+	if o.entry == nil {
+		return nil
+	}
+	m := &Mount{From: o.entry.From, Type: o.entry.Type, Options: o.entry.Options}
+	if addr := o.entry.Server(); o.entry.NFS() && addr.IsValid() {
+		m.Server = addr.String()
+	}
+	return m
+}
+
+func (s *Status) add(what, mend string) {
+	s.Problems = append(s.Problems, Problem{What: what, Mend: mend})
+}
+
+func (s *Status) notMounted(o *observation) {
+	s.State = NotMounted
+	s.Summary = fmt.Sprintf("the server at %s answers, but %s is not mounted", s.Server.Address, s.MountPoint)
+	s.refused(o)
+	if o.stat != nil {
+		s.add(fmt.Sprintf("there is no directory %s to mount on: %v", s.MountPoint, o.stat), o.makePoint())
+	}
+	s.add("not mounted", "run: "+o.command())
+}
+
+func (s *Status) notRunning(o *observation) {
+	s.State = NotRunning
+	s.Summary = fmt.Sprintf("no server answers at %s, and %s is not mounted", s.Server.Address, s.MountPoint)
+	s.noServer(o)
+}
+
+func (s *Status) mounted(o *observation) {
+	s.State = Mounted
+	s.refused(o)
+	if o.stat != nil {
+		s.add(fmt.Sprintf("the mount does not answer, though its server does: %v", o.stat),
+			fmt.Sprintf("wait a minute for the client to connect anew, else %s", o.remount()))
+	}
+	s.options(o)
+	s.Summary = fmt.Sprintf("%s is mounted from %s and works", s.MountPoint, s.Server.Address)
+	if len(s.Problems) > 0 {
+		s.Summary = fmt.Sprintf("%s is mounted from %s, but something is wrong with it", s.MountPoint, s.Server.Address)
+	}
+}
+
+func (s *Status) dead(o *observation) {
+	s.State = DeadMount
+	s.Summary = fmt.Sprintf("%s is mounted, but its server at %s is gone: whoever touches the mount hangs", s.MountPoint, s.Mount.Server)
+	if o.ours {
+		s.noServer(o)
+		s.add("the mount hangs", fmt.Sprintf("it comes back with the server; to be rid of it: %s", o.unmount()))
+		return
+	}
+	s.add(fmt.Sprintf("%s is a mount of %s at %s, which does not answer", s.MountPoint, s.Mount.From, s.Mount.Server),
+		fmt.Sprintf("start that server again, or be rid of the mount: %s", o.unmount()))
+}
+
+func (s *Status) elsewhere(o *observation) {
+	s.State = MountedElsewhere
+	what := fmt.Sprintf("%s (%s)", s.Mount.From, s.Mount.Type)
+	if s.Mount.Server != "" {
+		what = fmt.Sprintf("%s (%s, %s)", s.Mount.From, s.Mount.Type, s.Mount.Server)
+	}
+	s.Summary = fmt.Sprintf("%s is mounted from another server than %s: %s", s.MountPoint, s.Server.Address, what)
+	if !s.Server.Up {
+		s.noServer(o)
+	}
+	s.add("something else is mounted there", fmt.Sprintf("say its address with --listen, or %s", o.remount()))
+}
+
+func (s *Status) noServer(o *observation) {
+	what := "no server answers at " + s.Server.Address
+	if o.holder != unknownHolder {
+		s.add(fmt.Sprintf("%s: the port is held by %s", what, o.holder),
+			"stop that program, or give server and check another port with --listen")
+		return
+	}
+	s.add(what, "run: nixnfsd serve")
+}
+
+// refused adds what a server that answers did not do for us.
+func (s *Status) refused(o *observation) {
+	if o.server != nil && s.Server.Up {
+		s.add(o.server.Error(), fmt.Sprintf("check as the user whose server it is, with the --listen and --export (%s) that it was given", s.MountPoint))
+	}
+}
+
+// badOptions are options with which a mount of ours does not do what Nix needs.
+// Linux and macOS name them alike, except for locks.
+var badOptions = [...]struct{ option, why string }{
+	{"soft", "programs get errors while the server restarts"},
+	{"noexec", "programs of the store do not run"},
+	{"local_lock=none", "every lock fails"},
+	{"local_lock=flock", "every fcntl lock fails"},
+	{"local_lock=posix", "every flock fails"},
+	{"nolocks", "every lock fails"},
+	{"locks", "every lock asks a lock manager that is not there"},
+}
+
+func (s *Status) options(o *observation) {
+	for _, bad := range badOptions {
+		if o.entry.Has(bad.option) {
+			s.add(fmt.Sprintf("mounted with %s: %s", bad.option, bad.why), o.remount())
+		}
+	}
+}
+
+func (o *observation) command() string {
+	t := o.target
+	if o.entry != nil {
+		t.ReadOnly = o.entry.Has("ro")
+	}
+	return "sudo " + Command(o.goos, t)
+}
+
+// unmount is the command that ends even a mount that is dead and in use.
+func (o *observation) unmount() string {
+	flag := "-f"
+	if o.goos == "linux" {
+		flag = "-fl" // -f alone fails while the mount is in use
+	}
+	return fmt.Sprintf("sudo umount %s %s", flag, quote(o.target.Export))
+}
+
+func (o *observation) remount() string {
+	return fmt.Sprintf("run: sudo umount %s && %s", quote(o.target.Export), o.command())
+}
+
+// makePoint says how to make the mount point. In the root of macOS only
+// synthetic.conf(5) can.
+func (o *observation) makePoint() string {
+	name, ok := strings.CutPrefix(o.target.Export, "/")
+	if o.goos == "darwin" && ok && !strings.Contains(name, "/") {
+		return fmt.Sprintf("add the line %q to /etc/synthetic.conf and restart", name)
+	}
+	return "run: sudo mkdir -p " + quote(o.target.Export)
+}

@@ -1,0 +1,195 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// SchemaVersion is the version of Status as JSON. It grows when a field changes
+// its meaning or goes; new fields may come without.
+const SchemaVersion = 1
+
+// State is the short answer.
+type State string
+
+// The values of State.
+const (
+	// Mounted is a mount of our server's. It is usable when Problems is empty.
+	Mounted State = "mounted"
+	// NotMounted is a server that answers and has not been mounted.
+	NotMounted State = "not-mounted"
+	// NotRunning is no server and no mount.
+	NotRunning State = "not-running"
+	// MountedElsewhere is something else at the mount point, which lives.
+	MountedElsewhere State = "mounted-elsewhere"
+	// DeadMount is an NFS mount, ours or not, whose server is gone: it hangs
+	// whoever touches it.
+	DeadMount State = "dead-mount"
+)
+
+// Status is what there is to see of a server and its mount.
+type Status struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	State         State     `json:"state"`
+	Summary       string    `json:"summary"`
+	Server        Server    `json:"server"`
+	MountPoint    string    `json:"mountPoint"`
+	Mount         *Mount    `json:"mount"` // null: nothing is mounted there
+	Problems      []Problem `json:"problems"`
+}
+
+// Server is what answers at the address.
+type Server struct {
+	Address string `json:"address"`
+	Up      bool   `json:"up"`              // it answers RPC
+	Error   string `json:"error,omitempty"` // what did not go well
+}
+
+// Mount is what the mount table holds at the mount point.
+type Mount struct {
+	From    string   `json:"from"`
+	Type    string   `json:"type"`
+	Server  string   `json:"server,omitempty"` // address, of NFS and where known
+	Options []string `json:"options"`
+}
+
+// Problem is one thing that is wrong, and how to mend it.
+type Problem struct {
+	What string `json:"what"`
+	Mend string `json:"mend"`
+}
+
+// OK reports whether the mount is ours and usable.
+func (s *Status) OK() bool { return s.State == Mounted && len(s.Problems) == 0 }
+
+// Checker looks at a server and its mount from outside.
+type Checker struct {
+	Addr   netip.AddrPort // where the server listens
+	Export string         // its export, and the mount point
+	// Stat looks at a directory in a child process; see StatInChild.
+	Stat func(ctx context.Context, dir string) error
+	// Limit is how long each look may take. Zero is three seconds.
+	Limit time.Duration
+
+	// What the system is asked; tests say it themselves.
+	table   func() ([]Entry, error)
+	options func(ctx context.Context, e *Entry) ([]string, error)
+	goos    string
+}
+
+const defaultLimit = 3 * time.Second
+
+// observation is what was seen.
+type observation struct {
+	target Target
+	goos   string
+	server error  // of the probe; nil: all well
+	entry  *Entry // at the mount point
+	ours   bool   // entry is a mount of our server's
+	other  error  // what another NFS server of entry answers; nil: it lives
+	stat   error  // of the mount point, where it was safe to look
+	holder Holder // who has the port, when server is ErrNoAnswer
+}
+
+// Check looks once. An error is only what keeps it from looking at all.
+func (c *Checker) Check(ctx context.Context) (Status, error) {
+	o := observation{target: Target{Server: c.Addr, Export: c.Export}, goos: c.system(), holder: unknownHolder}
+	var err error
+	if o.entry, err = c.find(ctx); err != nil {
+		return Status{}, err
+	}
+	o.server = c.limited(ctx, func(ctx context.Context) error { return Probe(ctx, c.Addr, c.Export) })
+	o.ours = o.entry != nil && isOurs(o.entry, o.target)
+	if errors.Is(o.server, ErrNoAnswer) {
+		o.holder = ListenerAt(ctx, c.Addr)
+	}
+	if o.entry != nil && !o.ours && o.entry.NFS() && o.entry.Server().Port() != 0 {
+		o.other = c.limited(ctx, func(ctx context.Context) error { return ping(ctx, o.entry.Server()) })
+	}
+	if o.entry == nil || o.ours && !errors.Is(o.server, ErrNoAnswer) {
+		o.stat = c.limited(ctx, func(ctx context.Context) error { return c.Stat(ctx, c.Export) })
+	}
+	return judge(&o), ctx.Err()
+}
+
+// Wait blocks until the mount is usable. When ctx ends first, the error says
+// what was still wrong.
+func (c *Checker) Wait(ctx context.Context) error {
+	const pause = 200 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	last := "nothing was seen yet"
+	for {
+		s, err := c.Check(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err == nil && s.OK() {
+			return nil
+		}
+		if err == nil {
+			last = s.Summary
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("gave up waiting (%w): %s", ctx.Err(), last)
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *Checker) system() string {
+	if c.goos != "" {
+		return c.goos
+	}
+	return runtime.GOOS
+}
+
+func (c *Checker) limited(ctx context.Context, look func(context.Context) error) error {
+	limit := c.Limit
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return look(ctx)
+}
+
+// find gives the mount at the mount point with all that can be known of it.
+func (c *Checker) find(ctx context.Context) (*Entry, error) {
+	table, options := c.table, c.options
+	if table == nil {
+		table, options = Table, nfsOptions
+	}
+	entries, err := table()
+	if err != nil {
+		return nil, err
+	}
+	e := Find(entries, c.Export)
+	if e == nil || !e.NFS() || options == nil {
+		return e, nil
+	}
+	more := *e
+	err = c.limited(ctx, func(ctx context.Context) error {
+		list, err := options(ctx, e)
+		more.Options = union(slices.Clone(e.Options), list)
+		return err
+	})
+	if err != nil {
+		return e, nil // less is known, and the state is still right
+	}
+	return &more, nil
+}
+
+// isOurs reports whether e is a mount of t. A port that is not known is taken
+// for ours: host and path are.
+func isOurs(e *Entry, t Target) bool {
+	s := e.Server()
+	return e.Type == "nfs" && e.Export() == t.Export && s.Addr() == t.Server.Addr() &&
+		(s.Port() == t.Server.Port() || s.Port() == 0)
+}
