@@ -108,10 +108,7 @@ func (d *Reader) Fill() error {
 	if d.within && d.a.need > 0 && d.r == d.w {
 		return d.fillAssembly()
 	}
-	if d.r > 0 {
-		d.w = copy(d.buf, d.buf[d.r:d.w])
-		d.r = 0
-	}
+	d.makeRoom()
 	to := len(d.buf)
 	if d.peek {
 		to, d.peek = min(to, d.w+peekSize), false
@@ -119,6 +116,16 @@ func (d *Reader) Fill() error {
 	n, err := d.src.Read(d.buf[d.w:to])
 	d.w += n
 	return d.ended(n, err)
+}
+
+// makeRoom sees to it that there is room to read into.
+func (d *Reader) makeRoom() {
+	if d.r == d.w {
+		d.r, d.w = 0, 0
+	} else if len(d.buf)-d.w < peekSize {
+		d.w = copy(d.buf, d.buf[d.r:d.w])
+		d.r = 0
+	}
 }
 
 // fillAssembly reads straight to where the record is put together.

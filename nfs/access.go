@@ -1,0 +1,74 @@
+package nfs
+
+import (
+	"slices"
+
+	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// The bits of ACCESS (RFC 1813 §3.3.4).
+const (
+	accessRead    = 0x01
+	accessLookup  = 0x02
+	accessModify  = 0x04
+	accessExtend  = 0x08
+	accessDelete  = 0x10
+	accessExecute = 0x20
+)
+
+// Permission bits of one class.
+const (
+	permR = 4
+	permW = 2
+	permX = 1
+)
+
+// allowed gives what the caller may do with an object, as its mode says. That
+// the owner's READ and WRITE succeed whatever the mode (NFS has no open files)
+// makes no difference here: it is by ACCESS that open(2) is refused.
+func allowed(a *overlay.Attr, c *oncrpc.Cred) uint32 {
+	p := permissions(a, c)
+	var bits uint32
+	if p&permR != 0 {
+		bits |= accessRead
+	}
+	if a.IsDir() {
+		return bits | allowedDir(p)
+	}
+	if p&permW != 0 {
+		bits |= accessModify | accessExtend
+	}
+	if p&permX != 0 {
+		bits |= accessExecute
+	}
+	return bits
+}
+
+// allowedDir: entries change only for who may write and search.
+func allowedDir(p uint32) (bits uint32) {
+	if p&permX != 0 {
+		bits |= accessLookup
+	}
+	if p&(permW|permX) == permW|permX {
+		bits |= accessModify | accessExtend | accessDelete
+	}
+	return bits
+}
+
+// permissions gives the mode's bits for the caller. Root has everything but
+// execution of what nobody may execute: of an ordinary owner's server, too, since
+// that changes modes where they are in the way.
+func permissions(a *overlay.Attr, c *oncrpc.Cred) uint32 {
+	switch {
+	case c.UID == 0 && (a.IsDir() || a.Mode&0o111 != 0):
+		return permR | permW | permX
+	case c.UID == 0:
+		return permR | permW
+	case c.UID == a.UID:
+		return a.Mode >> 6 & 7
+	case c.GID == a.GID || slices.Contains(c.Groups(), a.GID):
+		return a.Mode >> 3 & 7
+	}
+	return a.Mode & 7
+}

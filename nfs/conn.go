@@ -1,0 +1,212 @@
+package nfs
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+)
+
+const (
+	// flushSize is how many bytes of replies are joined into one write.
+	flushSize = 128 << 10
+	// smallCall bounds the calls and replies that are copied rather than given a
+	// block of their own.
+	smallCall = 16 << 10
+	// maxCalls bounds a connection's calls that are with workers.
+	maxCalls = 64
+	// stall is how long a client may take over the rest of a call that it began.
+	stall = time.Minute
+)
+
+var errNoCall = errors.New("message is not a call")
+
+// conn is a connection. Its run method reads it, answers what cannot block, and
+// hands the rest to workers.
+type conn struct {
+	srv    *Server
+	nc     net.Conn
+	client string
+	in     *oncrpc.Reader
+	q      *request // of the reading goroutine; its encoder holds the batch of replies
+	out    *sender
+	calls  chan struct{} // taken by each call that is with a worker
+	blocks chan struct{} // taken by each block that the connection has
+
+	working sync.WaitGroup
+
+	mu      sync.Mutex // guards the read deadline and closing
+	closing bool
+	timed   bool
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{
+		srv: s, nc: nc, client: host(nc.RemoteAddr()),
+		calls: make(chan struct{}, maxCalls), blocks: make(chan struct{}, connBlocks),
+	}
+	c.out = newSender(nc, c.release)
+	c.q = newRequest(s, c.client)
+	c.in = oncrpc.NewReader(nc, c, maxRecord)
+	return c
+}
+
+// run serves the connection until its end.
+func (c *conn) run() {
+	err := c.read()
+	c.flush()
+	if rec := c.in.Abandon(); rec != nil {
+		c.giveBlock(rec)
+	}
+	c.working.Wait()
+	c.nc.Close()
+	c.ended(err)
+}
+
+// ended logs why the connection ended, if that was not the client's will.
+func (c *conn) ended(err error) {
+	e := c.srv.log.WithField(fieldClient, c.client).WithError(err)
+	switch {
+	case errors.Is(err, oncrpc.ErrTooLong), errors.Is(err, oncrpc.ErrFragments), errors.Is(err, errNoCall):
+		e.Warn("connection closed: not a client's calls")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.isClosing():
+		e.Warn("connection closed: the client stopped in the middle of a call")
+	case err != io.EOF:
+		e.Debug("connection ended")
+	}
+}
+
+// read answers all calls that have arrived before it waits for more.
+func (c *conn) read() error {
+	for {
+		rec, own, err := c.in.Next()
+		if err != nil {
+			return err
+		}
+		if rec != nil {
+			if err := c.serve(rec, own); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.flush(); err != nil {
+			return err
+		}
+		c.watch(c.in.Partial())
+		if err := c.in.Fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// serve answers a call or hands it to a worker. With own the record is in a
+// block, which serve gives back.
+func (c *conn) serve(rec []byte, own bool) error {
+	done, err := c.inline(rec)
+	if !done && err == nil {
+		return c.handOver(rec, own)
+	}
+	if own {
+		c.giveBlock(rec)
+	}
+	if err == nil && len(c.q.e.B) >= flushSize {
+		err = c.flush()
+	}
+	return err
+}
+
+// inline reports false when the call is one for a worker.
+func (c *conn) inline(rec []byte) (done bool, err error) {
+	q := c.q
+	if !q.begin(rec) {
+		return false, errNoCall
+	}
+	if !q.route() {
+		return true, nil
+	}
+	if q.proc.large && len(rec) > smallCall {
+		q.reject(oncrpc.GarbageArgs) // nothing that gets a large reply takes long arguments
+		return true, nil
+	}
+	return !q.proc.slow && q.answer(false), nil
+}
+
+// flush writes the batch of replies.
+func (c *conn) flush() error {
+	if len(c.q.e.B) == 0 {
+		return nil
+	}
+	err := c.out.write(c.q.e.B)
+	c.q.e.B = c.q.e.B[:0]
+	return err
+}
+
+// Big lends the reader a block for a record that needs one (oncrpc.Memory).
+func (c *conn) Big() []byte { return c.takeBlock() }
+
+// takeBlock waits for a block. What has been answered does not wait with it.
+func (c *conn) takeBlock() []byte {
+	c.acquire(c.blocks)
+	return c.srv.blocks.take()
+}
+
+func (c *conn) giveBlock(b []byte) {
+	c.srv.blocks.give(b)
+	<-c.blocks
+}
+
+// release ends a call that was with a worker, whose reply has been sent, and
+// gives back the block that the reply was in, if any.
+func (c *conn) release(block []byte) {
+	if block != nil {
+		c.giveBlock(block)
+	}
+	<-c.calls
+}
+
+// acquire takes one of a bounded number, on the reading goroutine: when there is
+// none the connection is not read on.
+func (c *conn) acquire(tokens chan struct{}) {
+	select {
+	case tokens <- struct{}{}:
+	default:
+		_ = c.flush() // the next flush gives the error again
+		tokens <- struct{}{}
+	}
+}
+
+// watch bounds the wait for the rest of a call; the wait for a call has no bound.
+func (c *conn) watch(partial bool) {
+	if partial == c.timed {
+		return
+	}
+	c.timed = partial
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
+	var t time.Time
+	if partial {
+		t = time.Now().Add(stall)
+	}
+	_ = c.nc.SetReadDeadline(t) // fails only when the connection is closed
+}
+
+// stop ends reading.
+func (c *conn) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}

@@ -1,0 +1,46 @@
+package nfs
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Key authenticates file handles. Handles given out under one key are worth
+// nothing under another, so it has to outlive the server.
+type Key [16]byte
+
+const keyName = "key"
+
+// LoadKey reads the key kept in the directory dir, which has to exist, and makes
+// one, readable by the owner only, where there is none. A file of the wrong
+// size is an error: to go on with another key would break every mount.
+func LoadKey(dir string) (Key, error) {
+	path := filepath.Join(dir, keyName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeKey(path)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("read the handle key: %w", err)
+	}
+	if len(b) != len(Key{}) {
+		return Key{}, fmt.Errorf("handle key %s has %d bytes instead of %d: put the right file back, "+
+			"or unmount every client and remove it", path, len(b), len(Key{}))
+	}
+	return Key(b), nil
+}
+
+func makeKey(path string) (Key, error) {
+	var k Key
+	rand.Read(k[:]) // never fails
+	if err := renameio.WriteFile(path, k[:], 0o600); err != nil {
+		return Key{}, fmt.Errorf("make the handle key: %w", err)
+	}
+	return k, nil
+}

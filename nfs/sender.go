@@ -1,0 +1,143 @@
+package nfs
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// patience is how long a client may take over reading what it asked for,
+	// at least; it may be twice as long.
+	patience = 30 * time.Second
+	// keepSize bounds the memory that a batch keeps.
+	keepSize = 256 << 10
+)
+
+// sender writes replies to a connection: one goroutine at a time does, and takes
+// along whatever the others have ready.
+type sender struct {
+	nc      net.Conn
+	release func(block []byte) // called for each reply of add and addBlock that is gone
+
+	mu    sync.Mutex
+	idle  sync.Cond // busy has become false
+	busy  bool      // somebody writes
+	err   error     // of the first write that failed: there are no more
+	ready batch
+
+	// What follows is for whoever writes.
+	batch batch
+	until time.Time // the write deadline
+	vec   [][]byte
+	rest  net.Buffers
+}
+
+// batch are replies of workers.
+type batch struct {
+	calls  int      // replies in small
+	small  []byte   // joined
+	blocks [][]byte // a reply each
+}
+
+func (b *batch) empty() bool { return b.calls == 0 && len(b.blocks) == 0 }
+
+func newSender(nc net.Conn, release func([]byte)) *sender {
+	s := &sender{nc: nc, release: release}
+	s.idle.L = &s.mu
+	return s
+}
+
+// write writes p, and returns when it has been written.
+func (s *sender) write(p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.busy {
+		s.idle.Wait()
+	}
+	s.drain(p)
+	return s.err
+}
+
+// add sends a copy of a reply, sooner or later.
+func (s *sender) add(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready.small = append(s.ready.small, p...)
+	s.ready.calls++
+	if !s.busy {
+		s.drain(nil)
+	}
+}
+
+// addBlock sends a reply that is released when it is gone.
+func (s *sender) addBlock(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready.blocks = append(s.ready.blocks, p)
+	if !s.busy {
+		s.drain(nil)
+	}
+}
+
+// drain writes p and all that is ready, until nothing is. The lock is held, but
+// not while writing.
+func (s *sender) drain(p []byte) {
+	s.busy = true
+	for len(p) > 0 || !s.ready.empty() {
+		s.batch, s.ready = s.ready, s.batch
+		err := s.err
+		s.mu.Unlock()
+		if err == nil {
+			err = s.put(p)
+		}
+		s.discard()
+		p = nil
+		s.mu.Lock()
+		s.err = err
+	}
+	s.busy = false
+	s.idle.Signal()
+}
+
+// put writes p and the batch.
+func (s *sender) put(p []byte) (err error) {
+	if now := time.Now(); s.until.Sub(now) < patience {
+		s.until = now.Add(2 * patience)
+		_ = s.nc.SetWriteDeadline(s.until) // the write tells
+	}
+	if s.batch.empty() {
+		_, err = s.nc.Write(p)
+	} else {
+		err = s.putAll(p)
+	}
+	if err != nil {
+		s.nc.Close() // ends the reader too
+	}
+	return err
+}
+
+func (s *sender) putAll(p []byte) error {
+	s.vec = append(s.vec[:0], p, s.batch.small)
+	s.vec = append(s.vec, s.batch.blocks...)
+	s.rest = s.vec
+	_, err := s.rest.WriteTo(s.nc)
+	return err
+}
+
+// discard empties the batch.
+func (s *sender) discard() {
+	b := &s.batch
+	for range b.calls {
+		s.release(nil)
+	}
+	for i, p := range b.blocks {
+		s.release(p)
+		b.blocks[i] = nil
+	}
+	clear(s.vec)
+	b.calls, b.small, b.blocks = 0, b.small[:0], b.blocks[:0]
+	if cap(b.small) > keepSize {
+		b.small = nil
+	}
+}

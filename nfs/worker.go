@@ -1,0 +1,54 @@
+package nfs
+
+// handOver has a worker answer the call that c.q began. The worker's memory is
+// got here, on the reading goroutine, so that a client that asks faster than it
+// is answered is not read on.
+func (c *conn) handOver(rec []byte, own bool) error {
+	c.acquire(c.calls)
+	q := c.srv.requests.Get().(*request)
+	var block []byte
+	if own {
+		block = rec
+	} else if c.q.proc.large || len(rec) > smallCall {
+		block = c.takeBlock()
+	}
+	q.e.B = q.small[:0]
+	if c.q.proc.large { // the reply gets the block
+		q.copied = append(q.copied[:0], rec...)
+		rec, q.e.B = q.copied, block[:0]
+	} else if block == nil {
+		q.copied = append(q.copied[:0], rec...)
+		rec = q.copied
+	} else if !own {
+		rec = append(block, rec...)
+	}
+	q.client = c.client
+	q.begin(rec)
+	q.proc = c.q.proc
+	c.working.Add(1)
+	go c.work(q, block)
+	return nil
+}
+
+// work waits for its turn, answers the call and sends the reply. The turn is
+// over before the reply is sent: a client that is slow to read holds up no other.
+func (c *conn) work(q *request, block []byte) {
+	defer c.working.Done()
+	c.srv.workers <- struct{}{}
+	q.answer(true)
+	<-c.srv.workers
+	reply, large := q.e.B, q.proc.large
+	if large && len(reply) > smallCall {
+		c.srv.requests.Put(q)
+		c.out.addBlock(reply)
+		return
+	}
+	if block != nil {
+		defer c.giveBlock(block)
+	}
+	if !large {
+		q.small = reply
+	}
+	c.out.add(reply)
+	c.srv.requests.Put(q)
+}
