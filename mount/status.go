@@ -111,7 +111,7 @@ func (c *Checker) Check(ctx context.Context) (Status, error) {
 	if o.entry != nil && !o.ours && o.entry.NFS() && o.entry.Server().Port() != 0 {
 		o.other = c.limited(ctx, func(ctx context.Context) error { return ping(ctx, o.entry.Server()) })
 	}
-	if o.entry == nil || o.ours && !errors.Is(o.server, ErrNoAnswer) {
+	if !errors.Is(o.server, ErrNoAnswer) && (o.entry == nil || o.ours) {
 		o.stat = c.limited(ctx, func(ctx context.Context) error { return c.Stat(ctx, c.Export) })
 	}
 	return judge(&o), ctx.Err()
