@@ -165,7 +165,8 @@ func TestReplies(t *testing.T) {
 		{"system err", other(rpcv2.SYSTEM_ERR), stat(oncrpc.SystemErr), oncrpc.Reply{Accepted: true, Accept: oncrpc.SystemErr}},
 		{
 			"rpc mismatch", &rpcv2.ReplyBody_MSG_DENIED{Rreply: versions},
-			func(e *xdr.Encoder) { oncrpc.AppendRPCMismatch(e, 5) }, oncrpc.Reply{Low: 2, High: 2},
+			func(e *xdr.Encoder) { oncrpc.AppendRPCMismatch(e, 5) },
+			oncrpc.Reply{Low: 2, High: 2},
 		},
 		{
 			"auth error", &rpcv2.ReplyBody_MSG_DENIED{Rreply: &rpcv2.RejectedReply_AUTH_ERROR{Stat: rpcv2.AUTH_TOOWEAK}},
