@@ -83,15 +83,15 @@ func runGroup(cmd *exec.Cmd) error {
 	return err
 }
 
-// processor names one processor to pin the guest to. It hands control between
-// its processes at every system call: to wake another processor each time
-// makes it three to ten times slower.
-func processor() string {
+// processor names one processor to pin a guest to, by turns. A guest hands control
+// between its processes at every system call: to wake another processor each
+// time makes it three to ten times slower.
+func processor(turn int) string {
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
 		return "0"
 	}
-	nth := os.Getpid() % allowed.Count() // two test packages take different ones
+	nth := (os.Getpid() + turn) % allowed.Count() // two test packages start with different ones
 	for cpu := 0; ; cpu++ {
 		if allowed.IsSet(cpu) {
 			if nth == 0 {

@@ -17,6 +17,6 @@ func lock(string) (func(), error) { return nil, errors.ErrUnsupported }
 
 func runGroup(*exec.Cmd) error { return errors.ErrUnsupported }
 
-func processor() string { return "0" }
+func processor(int) string { return "0" }
 
 func memoryDir(int) (string, error) { return "", errors.ErrUnsupported }

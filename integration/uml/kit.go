@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 )
@@ -23,7 +24,8 @@ var shimSource []byte
 
 // Kit is an unpacked guest, ready to run any number of times, also at once.
 type Kit struct {
-	dir string
+	dir  string
+	runs atomic.Int32 // started so far
 }
 
 // Setup returns the kit for the current list of packages. Where it is missing
@@ -46,7 +48,7 @@ func Setup(ctx context.Context, log io.Writer) (*Kit, error) {
 		return nil, err
 	}
 	defer unlock()
-	kit := &Kit{filepath.Join(root, kitName())}
+	kit := &Kit{dir: filepath.Join(root, kitName())}
 	if err := kit.make(ctx, log); err != nil {
 		return nil, fmt.Errorf("set up the guest: %w", err)
 	}
@@ -107,7 +109,7 @@ func (k *Kit) unpack(ctx context.Context, log io.Writer) error {
 	if err := unpackPackages(ctx, tmp, log); err != nil {
 		return err
 	}
-	fresh := &Kit{tmp}
+	fresh := &Kit{dir: tmp}
 	if err := fresh.compileShim(ctx); err != nil {
 		return err
 	}

@@ -209,7 +209,7 @@ func (g *guest) boot(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append([]string{"--cpu-list", processor(), g.kit.kernel()}, g.kernelArgs()...)...)
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"--cpu-list", processor(int(g.kit.runs.Add(1))), g.kit.kernel()}, g.kernelArgs()...)...)
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+g.kit.shim(), "TMPDIR="+memory)
 	cmd.Stdout = struct{ io.Writer }{stdout} // no *os.File: the kernel would take a terminal for its own
 	cmd.Stderr = kernelLog

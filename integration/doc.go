@@ -1,0 +1,8 @@
+// Package integration tests nixnfsd with real clients.
+//
+// Its kernel tests boot a guest with the Linux kernel's NFS client (package uml),
+// start nixnfsd there, mount it at /nix and run the tests of package guest over the
+// mount, with a plain ext4 beside it. Each test that ran in the guest shows as a
+// subtest here. They skip where no guest can run, and say why; with
+// NIXNFSD_REQUIRE=1 they fail there.
+package integration

@@ -1,0 +1,107 @@
+package integration
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nixnfsd/nixnfsd/integration/uml"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+)
+
+// TestKernelClient runs the tests of package guest over the kernel's NFS client.
+func TestKernelClient(t *testing.T) {
+	kit, err := uml.Setup(t.Context(), t.Output())
+	if err != nil {
+		testenv.Require(t, false, err.Error())
+	}
+	programs := buildPrograms(t)
+	// The state is the server's default place for it, but on the scratch.
+	serve := []string{"nixnfsd", "serve", "--upper", "%E", "--state", "%S/state", "--listen", "127.0.0.1:%P"}
+	const lower = "/scratch/lower"
+	tests := []struct {
+		name       string
+		cfg        uml.Config
+		selections []string // of the guest's tests
+	}{
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
+		{
+			// The test fills the lower and starts the server itself.
+			"lower", uml.Config{Server: append(serve, "--lower", lower), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
+			[]string{"-test.run=^TestNixLower$"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.cfg.Programs = programs
+			tt.cfg.Test = append([]string{guestTest}, tt.selections...)
+			tt.cfg.Env = append(tt.cfg.Env, "NIXNFSD_REQUIRE="+os.Getenv("NIXNFSD_REQUIRE"))
+			runGuestTests(t, kit, tt.cfg)
+		})
+	}
+}
+
+// guestTest is the name of package guest's test binary.
+const guestTest = "guest.test"
+
+// buildPrograms builds the server and the guest's tests.
+func buildPrograms(t *testing.T) []string {
+	t.Helper()
+	const module = "github.com/nixnfsd/nixnfsd/"
+	dir := t.TempDir()
+	server, tests := filepath.Join(dir, "nixnfsd"), filepath.Join(dir, guestTest)
+	if err := uml.GoBuild(t.Context(), server, module+"cmd/nixnfsd"); err != nil {
+		t.Fatal(err)
+	}
+	if err := uml.GoTest(t.Context(), tests, module+"integration/guest"); err != nil {
+		t.Fatal(err)
+	}
+	return []string{server, tests}
+}
+
+// runGuestTests boots a guest, runs the tests there and shows each as a subtest.
+// A test may not run for longer than this one may.
+func runGuestTests(t *testing.T, kit *uml.Kit, cfg uml.Config) {
+	t.Helper()
+	cfg.Timeout = timeLeft(t)
+	cfg.Test = append(cfg.Test, "-test.v=test2json", "-test.timeout="+(cfg.Timeout-time.Minute).String())
+	var output bytes.Buffer
+	result, err := kit.Run(t.Context(), cfg, &output)
+	tests := parseTests(t, output.Bytes())
+	failed := false
+	for _, test := range tests {
+		t.Run(test.name, test.show)
+		failed = failed || test.action == "fail" || test.action == ""
+	}
+	if err != nil {
+		t.Errorf("the guest's run: %v", err)
+	}
+	if result.Status != 0 && !failed || len(tests) == 0 {
+		t.Errorf("the guest's tests ended with status %d:\n%s", result.Status, lastLines(output.String(), 50))
+	}
+	if cfg.Mount && err == nil && result.ServerStatus != 0 {
+		t.Errorf("the server ended with status %d after SIGTERM:\n%s", result.ServerStatus, lastLines(result.ServerLog, 20))
+	}
+	if t.Failed() {
+		t.Logf("the server's log ends:\n%s", lastLines(result.ServerLog, 20))
+	}
+}
+
+// timeLeft is what the guest may take, so that its end is still reported.
+func timeLeft(t *testing.T) time.Duration {
+	deadline, ok := t.Deadline()
+	if !ok {
+		return 30 * time.Minute
+	}
+	return max(time.Until(deadline)-30*time.Second, 2*time.Minute)
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
