@@ -118,7 +118,7 @@ func (c *Checker) Check(ctx context.Context) (Status, error) {
 }
 
 // Wait blocks until the mount is usable. When ctx ends first, the error says
-// what was still wrong.
+// its cause and what was still wrong.
 func (c *Checker) Wait(ctx context.Context) error {
 	const pause = 200 * time.Millisecond
 	tick := time.NewTicker(pause)
@@ -137,7 +137,7 @@ func (c *Checker) Wait(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("gave up waiting (%w): %s", ctx.Err(), last)
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
 		case <-tick.C:
 		}
 	}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"github.com/nixnfsd/nixnfsd/mount"
+)
+
+// dirOptions are the flags that name the server's directories.
+type dirOptions struct {
+	upper, work, state string
+	lowers             []string
+}
+
+func (o *dirOptions) add(flags *pflag.FlagSet) {
+	flags.StringVar(&o.upper, "upper", "", "writable `DIR` to serve (default: in the user's data directory)")
+	flags.StringArrayVar(&o.lowers, "lower", nil, "read-only `DIR` beneath it; may be repeated, the first wins")
+	flags.StringVar(&o.work, "work", "", "`DIR` for what is half-made, on the file system of the upper\n(default: beside the upper)")
+	flags.StringVar(&o.state, "state", "", "`DIR` for the key that file handles are made with\n(default: in the user's state directory)")
+}
+
+// places are where a system keeps a user's data and state.
+type places struct{ data, state string }
+
+// userPlaces follows the XDG base directory specification, which has a relative
+// path in a variable ignored, and macOS's ~/Library.
+func userPlaces(goos, home string, getenv func(string) string) places {
+	if goos == "darwin" {
+		library := filepath.Join(home, "Library")
+		return places{data: filepath.Join(library, "nixnfsd"), state: filepath.Join(library, "Application Support", "nixnfsd")}
+	}
+	xdg := func(name, standard string) string {
+		if v := getenv(name); filepath.IsAbs(v) {
+			return filepath.Join(v, "nixnfsd")
+		}
+		return filepath.Join(home, standard, "nixnfsd")
+	}
+	return places{data: xdg("XDG_DATA_HOME", ".local/share"), state: xdg("XDG_STATE_HOME", ".local/state")}
+}
+
+// layout fills in what no flag says.
+func (o *dirOptions) layout(export string, p places) mount.Layout {
+	l := mount.Layout{MountPoint: export, Upper: o.upper, Work: o.work, State: o.state, Lowers: o.lowers}
+	if l.Upper == "" {
+		l.Upper = filepath.Join(p.data, "upper")
+	}
+	if l.Work == "" {
+		l.Work = workBeside(l.Upper)
+	}
+	if l.State == "" {
+		l.State = p.state
+	}
+	return l
+}
+
+// workBeside is the work directory of an upper: named after it, so that two
+// uppers in one directory do not share theirs.
+func workBeside(upper string) string {
+	if dir, name := filepath.Split(filepath.Clean(upper)); name == "upper" {
+		return filepath.Join(dir, "work")
+	}
+	return filepath.Clean(upper) + ".work"
+}
+
+// makeDirs makes what is not there. Only the upper may be open to others: the
+// rights in it are the user's business. The overlay makes the work directory,
+// which it does not need to read.
+func makeDirs(l mount.Layout) error {
+	for _, d := range []struct {
+		flag, path string
+		mode       fs.FileMode
+	}{{"--upper", l.Upper, 0o755}, {"--state", l.State, 0o700}} {
+		if err := makeDir(d.path, d.mode); err != nil {
+			return fmt.Errorf("%s: %w: choose a directory of yours", d.flag, err)
+		}
+	}
+	return nil
+}
+
+func makeDir(path string, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	err := os.Mkdir(path, mode)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", path)
+	}
+	return err
+}

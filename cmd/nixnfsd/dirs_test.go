@@ -1,0 +1,51 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nixnfsd/nixnfsd/mount"
+)
+
+func TestUserPlaces(t *testing.T) {
+	tt := []struct {
+		name, goos string
+		env        map[string]string
+		want       places
+	}{
+		{"Linux", "linux", nil, places{"/home/u/.local/share/nixnfsd", "/home/u/.local/state/nixnfsd"}},
+		{"XDG", "linux", map[string]string{"XDG_DATA_HOME": "/d", "XDG_STATE_HOME": "/s"}, places{"/d/nixnfsd", "/s/nixnfsd"}},
+		{"XDG, relative", "linux", map[string]string{"XDG_DATA_HOME": "d"}, places{"/home/u/.local/share/nixnfsd", "/home/u/.local/state/nixnfsd"}},
+		{"macOS", "darwin", map[string]string{"XDG_DATA_HOME": "/d"}, places{"/home/u/Library/nixnfsd", "/home/u/Library/Application Support/nixnfsd"}},
+	}
+	for _, tc := range tt {
+		got := userPlaces(tc.goos, "/home/u", func(name string) string { return tc.env[name] })
+		if got != tc.want {
+			t.Errorf("%s: got %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestLayoutDefaults(t *testing.T) {
+	tt := []struct {
+		name string
+		opts dirOptions
+		want mount.Layout
+	}{
+		{"bare", dirOptions{}, mount.Layout{MountPoint: "/nix", Upper: "/data/upper", Work: "/data/work", State: "/state"}},
+		{"upper", dirOptions{upper: "/x/store/"}, mount.Layout{MountPoint: "/nix", Upper: "/x/store/", Work: "/x/store.work", State: "/state"}},
+		{"upper of that name", dirOptions{upper: "/x/upper"}, mount.Layout{MountPoint: "/nix", Upper: "/x/upper", Work: "/x/work", State: "/state"}},
+		{
+			"all",
+			dirOptions{upper: "/u", work: "/w", state: "/s", lowers: []string{"/a", "/b"}},
+			mount.Layout{MountPoint: "/nix", Upper: "/u", Work: "/w", State: "/s", Lowers: []string{"/a", "/b"}},
+		},
+	}
+	for _, tc := range tt {
+		got := tc.opts.layout("/nix", places{data: "/data", state: "/state"})
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s:\n%s", tc.name, diff)
+		}
+	}
+}

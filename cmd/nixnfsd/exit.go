@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Exit codes.
+const (
+	exitOK         = 0
+	exitFailure    = 1
+	exitUsage      = 2
+	exitProblems   = 3
+	exitNotRunning = 4
+)
+
+// exitError is an error that asks for an exit code. A nil err is silent: what
+// there was to say has been said on standard output.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage marks err as the command line's fault.
+func usage(err error) error { return &exitError{code: exitUsage, err: err} }
+
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFailure
+}
+
+// errorMessage is what to print of err, which may be nothing.
+func errorMessage(err error) string {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &exit):
+		return err.Error()
+	case exit.err == nil:
+		return ""
+	case exit.code == exitUsage:
+		return err.Error() + "; see nixnfsd --help"
+	}
+	return err.Error()
+}

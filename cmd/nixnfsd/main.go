@@ -1,0 +1,77 @@
+// Command nixnfsd serves a directory of the user's over NFSv3 on loopback, so
+// that the kernel mounts it as a real, writable /nix.
+//
+// Each verb has its own file, which holds its flags and its wiring; what a verb
+// decides is decided in the packages. Results go to standard output, everything
+// else to standard error with the prefix "nixnfsd:".
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run runs the command line and gives the exit code. The signals that ask for
+// an end only end the context: a second one ends the process.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := newCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if message := errorMessage(err); message != "" {
+		fmt.Fprintf(stderr, "nixnfsd: %s\n", message)
+	}
+	return exitCode(err)
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nixnfsd",
+		Short: "Serve a directory of yours as a real, writable /nix",
+		Long: `nixnfsd serves a directory of yours over NFSv3 on the loopback address. The
+kernel's own NFS client mounts it at /nix: a real, writable /nix without a
+volume of its own and without a root daemon that owns the store.
+
+Exit codes:
+  0  all is well
+  1  failure
+  2  the command line is wrong
+  3  check found problems
+  4  check found no server`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usage(errors.New("no verb is given"))
+		},
+	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newStatCommand(), newVersionCommand())
+	return root
+}
+
+// noArgs refuses operands, and so says which verb is not known.
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasParent():
+		return usage(fmt.Errorf("%s takes no operands, and %q is given", cmd.Name(), args[0]))
+	}
+	return usage(fmt.Errorf("there is no verb %q", args[0]))
+}

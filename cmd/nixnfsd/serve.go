@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/nfs"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// drainTime is how long requests may take that are under way when the server is
+// asked to end. launchd kills after 20 s.
+const drainTime = 15 * time.Second
+
+type serveOptions struct {
+	address
+	dirOptions
+	logOptions
+	readOnly bool
+}
+
+func newServeCommand() *cobra.Command {
+	var opts serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a directory, to be mounted at /nix",
+		Long: `Serve a directory over NFSv3, with read-only directories merged under it where
+--lower names any. Directories that are not there are made. When the server is
+ready it says so in one line, and prints the command that mounts it. It ends
+when it gets SIGTERM, after it has answered what was asked.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), &opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	opts.dirOptions.add(flags)
+	opts.address.add(flags)
+	flags.BoolVar(&opts.readOnly, "read-only", false, "let nothing be changed")
+	opts.logOptions.add(flags)
+	flags.SortFlags = false
+	return cmd
+}
+
+// serve runs the server until ctx ends. The limit of open files needs no care:
+// the Go runtime raises it to what the system allows at start.
+func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) error {
+	syscall.Umask(0) // modes are the client's business, which has applied its own
+	addr, err := opts.address.parse()
+	if err != nil {
+		return err
+	}
+	log, err := opts.logger(stderr)
+	if err != nil {
+		return err
+	}
+	layout, err := opts.resolve()
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // a second time, as a rule: Shutdown has done it
+	fsys, err := openOverlay(layout, opts.readOnly)
+	if err != nil {
+		return err
+	}
+	err = serveOn(ctx, listener, fsys, layout, opts, log, stdout)
+	return errors.Join(err, fsys.Close())
+}
+
+func (o *serveOptions) resolve() (mount.Layout, error) {
+	home, err := os.UserHomeDir()
+	if err != nil && (o.upper == "" || o.state == "") {
+		return mount.Layout{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
+	}
+	return o.layout(o.export, userPlaces(runtime.GOOS, home, os.Getenv)).Resolve()
+}
+
+// listen names who has the port where the system tells.
+func listen(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr.String())
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by %s: stop it, or choose another port with --listen", addr, mount.ListenerAt(ctx, addr))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s: %w; choose a port above 1023", addr, err)
+	case err != nil:
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listener, nil
+}
+
+func openOverlay(l mount.Layout, readOnly bool) (*overlay.FS, error) {
+	if err := makeDirs(l); err != nil {
+		return nil, err
+	}
+	fsys, err := overlay.Open(overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: readOnly})
+	var locked *overlay.LockedError
+	var unfit *overlay.UnfitError
+	switch {
+	case errors.As(err, &locked):
+		return nil, fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
+	case errors.As(err, &unfit):
+		return nil, fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
+	case err != nil:
+		return nil, fmt.Errorf("open %s: %w", l.Upper, err)
+	}
+	return fsys, nil
+}
+
+func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mount.Layout, opts *serveOptions, log *logrus.Logger, stdout io.Writer) error {
+	key, err := nfs.LoadKey(l.State)
+	if err != nil {
+		return fmt.Errorf("load the key of the file handles: %w", err)
+	}
+	server := nfs.New(nfs.Options{FS: fsys, Key: key, Export: opts.export, Owner: uint32(os.Getuid()), Log: log})
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	announce(stdout, listener, l, opts)
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("draining")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("drain: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// announce says that the server is ready, and how to mount it.
+func announce(w io.Writer, listener net.Listener, l mount.Layout, opts *serveOptions) {
+	addr := listener.Addr().(*net.TCPAddr).AddrPort()
+	fmt.Fprintf(w, "ready: %s is served on %s as %s\n", l.Upper, addr, opts.export)
+	target := mount.Target{Server: addr, Export: opts.export, ReadOnly: opts.readOnly}
+	if command := mount.Command(runtime.GOOS, target); command != "" {
+		fmt.Fprintf(w, "mount it with: sudo %s\n", command)
+	}
+}
