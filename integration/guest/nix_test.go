@@ -350,28 +350,60 @@ func (s *scenario) exportImport(t *testing.T) {
 // while the garbage collector runs again and again beside them.
 func (s *scenario) parallelBuilds(t *testing.T) {
 	const builds = 4
-	done := make(chan error, builds)
-	seed := func(i int) string { return fmt.Sprintf("%s-parallel-%d", s.seed, i) }
+	type result struct {
+		i    int
+		path string
+		err  error
+	}
+	done := make(chan result, builds)
 	for i := range builds {
 		go func() {
-			_, err := s.nixBuild(t.Context(), seed(i), fmt.Sprint("result-", i), "--argstr", "common", s.seed+"-parallel")
-			done <- err
+			path, err := s.buildParallel(t.Context(), i)
+			done <- result{i, path, err}
 		}()
 	}
+	paths := map[int]string{}
 	collections := 0
-	for finished := 0; finished < builds; collections++ {
+	for ; len(paths) < builds; collections++ {
 		if _, err := s.try(t.Context(), "nix-store", "--gc"); err != nil {
 			t.Errorf("beside the builds: %v\n%s", err, storeState())
 		}
-		for ; len(done) > 0; finished++ {
-			if err := <-done; err != nil {
-				t.Errorf("%v\n%s", err, storeState())
+		for len(done) > 0 {
+			r := <-done
+			paths[r.i] = r.path
+			if r.err != nil {
+				t.Errorf("%v\n%s", r.err, storeState())
 			}
 		}
 	}
 	t.Logf("%d garbage collections beside %d builds", collections, builds)
-	for i := range builds {
-		s.greets(t, filepath.Join(s.home, fmt.Sprint("result-", i), "bin/hello"), seed(i))
+	for i, path := range paths {
+		s.buildCollected(t, i, path)
+		s.greets(t, path+"/bin/hello", s.parallelSeed(i))
+	}
+}
+
+func (s *scenario) parallelSeed(i int) string { return fmt.Sprintf("%s-parallel-%d", s.seed, i) }
+
+func (s *scenario) buildParallel(ctx context.Context, i int) (path string, err error) {
+	return s.nixBuild(ctx, s.parallelSeed(i), fmt.Sprint("result-", i), "--argstr", "common", s.seed+"-parallel")
+}
+
+// buildCollected builds again what the collector took. Nix reads permanent roots
+// before temporary ones, so a nix-build that ends between the two has neither
+// (LocalStore::collectGarbage). That counts only where Nix's database says the
+// same: a path that it holds valid has to be there.
+func (s *scenario) buildCollected(t *testing.T, i int, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); err == nil {
+		return
+	}
+	if _, err := s.try(t.Context(), "nix-store", "--check-validity", path); err == nil {
+		t.Fatalf("%s is valid and not there\n%s", path, storeState())
+	}
+	t.Logf("%s was collected as its build ended, and is built again", path)
+	if _, err := s.buildParallel(t.Context(), i); err != nil {
+		t.Fatalf("%v\n%s", err, storeState())
 	}
 }
 
