@@ -1,0 +1,39 @@
+# nixnfsd's tasks. On a fresh Debian with Go and make: "make demo", "make test".
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     = mvdan.cc/gofumpt@v0.12.0
+PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+TOOLS       = $(CURDIR)/dist/tools
+
+.PHONY: help build demo test lint check-cross packages clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+
+build: ## build ./nixnfsd
+	CGO_ENABLED=0 go build -trimpath -o nixnfsd ./cmd/nixnfsd
+
+demo: packages ## a real nix-build in /nix over nixnfsd, in a small guest machine
+	@go run ./integration/demo
+
+test: packages ## every test, and how many there were
+	@go run ./internal/testcount -race -timeout 45m ./...
+
+lint: ## go vet and staticcheck for each platform, and gofumpt
+	@GOBIN=$(TOOLS) go install $(STATICCHECK)
+	@GOBIN=$(TOOLS) go install $(GOFUMPT)
+	@unformatted=$$($(TOOLS)/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; }
+	@for p in $(PLATFORMS); do echo "lint $$p"; export CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/}; \
+		go vet ./... && $(TOOLS)/staticcheck ./... || exit 1; done
+
+check-cross: ## build the command for each platform
+	@for p in $(PLATFORMS); do echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o dist/$$p/nixnfsd ./cmd/nixnfsd || exit 1; done
+
+packages: ## install the Debian packages that the tests need, where they are missing
+	@if command -v apt-get >/dev/null && ! { command -v gcc && ls /usr/include/stdio.h /sbin/mke2fs; } >/dev/null 2>&1; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs; fi
+
+clean: ## remove what was built here; the unpacked guest stays in the user's cache
+	rm -rf nixnfsd dist
