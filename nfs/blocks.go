@@ -1,39 +1,55 @@
 package nfs
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 const (
 	// maxRecord bounds a call: the largest WRITE, and room for its header.
 	maxRecord = maxIO + 64<<10
 	// blockSize has room for the largest call and for the largest reply.
 	blockSize = maxRecord
-	// maxBlocks bounds the blocks of all connections; of one, connBlocks.
-	maxBlocks  = 32
-	connBlocks = 8
+	// A connection may have connBlocks blocks; the first is its own, so that it
+	// gets on whatever others do, and the rest are among all connections' sharedBlocks.
+	connBlocks   = 8
+	sharedBlocks = 24
 )
 
-// blocks lends memory for large calls and replies, and bounds it: whoever wants
-// one waits until there is one.
+// blocks lends a connection memory for large calls and replies, and bounds it:
+// whoever wants one waits until there is one.
 type blocks struct {
-	free chan struct{}
-	pool sync.Pool
+	from *blockPool
+	mine chan struct{} // taken by each block that the connection has
+	held atomic.Int32
 }
 
-func newBlocks() *blocks {
-	return &blocks{
-		free: make(chan struct{}, maxBlocks),
-		pool: sync.Pool{New: func() any { return new([blockSize]byte) }},
+// blockPool is what all connections have in common.
+type blockPool struct {
+	shared chan struct{} // taken by each block but the first of a connection
+	pool   sync.Pool
+}
+
+func newBlockPool() *blockPool {
+	return &blockPool{
+		shared: make(chan struct{}, sharedBlocks),
+		pool:   sync.Pool{New: func() any { return new([blockSize]byte) }},
 	}
 }
 
-// take waits for a block and gives it, empty.
+// take gives an empty block to whoever has taken mine, after a wait.
 func (b *blocks) take() []byte {
-	b.free <- struct{}{}
-	return b.pool.Get().(*[blockSize]byte)[:0]
+	if b.held.Add(1) > 1 {
+		b.from.shared <- struct{}{}
+	}
+	return b.from.pool.Get().(*[blockSize]byte)[:0]
 }
 
 // give takes a block back.
 func (b *blocks) give(p []byte) {
-	b.pool.Put((*[blockSize]byte)(p[:blockSize]))
-	<-b.free
+	b.from.pool.Put((*[blockSize]byte)(p[:blockSize]))
+	if b.held.Add(-1) > 0 {
+		<-b.from.shared
+	}
+	<-b.mine
 }

@@ -19,6 +19,8 @@ const (
 	smallCall = 16 << 10
 	// maxCalls bounds a connection's calls that are with workers.
 	maxCalls = 64
+	// maxLean is how many small batches it takes to give up memory.
+	maxLean = 64
 	// stall is how long a client may take over the rest of a call that it began.
 	stall = time.Minute
 )
@@ -35,20 +37,22 @@ type conn struct {
 	q      *request // of the reading goroutine; its encoder holds the batch of replies
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
-	blocks chan struct{} // taken by each block that the connection has
+	blocks blocks
+	timed  bool // there is a read deadline
+	lean   int  // batches that were small while the memory for them was not
 
 	working sync.WaitGroup
 
-	mu      sync.Mutex // guards the read deadline and closing
+	mu      sync.Mutex // guards closing, and setting the read deadline
 	closing bool
-	timed   bool
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		srv: s, nc: nc, client: host(nc.RemoteAddr()),
-		calls: make(chan struct{}, maxCalls), blocks: make(chan struct{}, connBlocks),
+		calls: make(chan struct{}, maxCalls),
 	}
+	c.blocks.from, c.blocks.mine = s.blocks, make(chan struct{}, connBlocks)
 	c.out = newSender(nc, c.release)
 	c.q = newRequest(s, c.client)
 	c.in = oncrpc.NewReader(nc, c, maxRecord)
@@ -60,7 +64,7 @@ func (c *conn) run() {
 	err := c.read()
 	c.flush()
 	if rec := c.in.Abandon(); rec != nil {
-		c.giveBlock(rec)
+		c.blocks.give(rec)
 	}
 	c.working.Wait()
 	c.nc.Close()
@@ -111,7 +115,7 @@ func (c *conn) serve(rec []byte, own bool) error {
 		return c.handOver(rec, own)
 	}
 	if own {
-		c.giveBlock(rec)
+		c.blocks.give(rec)
 	}
 	if err == nil && len(c.q.e.B) >= flushSize {
 		err = c.flush()
@@ -141,8 +145,19 @@ func (c *conn) flush() error {
 		return nil
 	}
 	err := c.out.write(c.q.e.B)
-	c.q.e.B = c.q.e.B[:0]
+	c.reuse(c.q.e.B)
 	return err
+}
+
+// reuse keeps a batch's memory for the next one, unless it has long been far
+// more than is needed.
+func (c *conn) reuse(b []byte) {
+	if cap(b) <= keepSize || len(b) > keepSize/4 {
+		c.lean = 0
+	} else if c.lean++; c.lean > maxLean {
+		c.lean, b = 0, nil
+	}
+	c.q.e.B = b[:0]
 }
 
 // Big lends the reader a block for a record that needs one (oncrpc.Memory).
@@ -150,20 +165,15 @@ func (c *conn) Big() []byte { return c.takeBlock() }
 
 // takeBlock waits for a block. What has been answered does not wait with it.
 func (c *conn) takeBlock() []byte {
-	c.acquire(c.blocks)
-	return c.srv.blocks.take()
-}
-
-func (c *conn) giveBlock(b []byte) {
-	c.srv.blocks.give(b)
-	<-c.blocks
+	c.acquire(c.blocks.mine)
+	return c.blocks.take()
 }
 
 // release ends a call that was with a worker, whose reply has been sent, and
 // gives back the block that the reply was in, if any.
 func (c *conn) release(block []byte) {
 	if block != nil {
-		c.giveBlock(block)
+		c.blocks.give(block)
 	}
 	<-c.calls
 }

@@ -306,7 +306,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 			s := New(Options{FS: f, Key: testKey, Owner: 1000, Workers: 2})
 			addr := serve(t, s)
 			var lazy []net.Conn
-			for range 3 {
+			for range 10 {
 				lazy = append(lazy, dial(t, addr))
 			}
 			for _, c := range lazy {

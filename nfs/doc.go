@@ -1,3 +1,47 @@
 // Package nfs is an NFS version 3 server (RFC 1813) with its MOUNT protocol, over
 // ONC RPC (RFC 5531) on TCP, for one file system and one owner.
+//
+// A Server answers to an FS, which *overlay.FS is. All of NFS version 3 and MOUNT
+// version 3 is there; of MOUNT versions 1 and 2 what looks the same on the wire.
+// There is no portmapper, NLM or NSM: clients are told the port and keep their
+// locks to themselves.
+//
+// # The way of a call
+//
+// A connection's reading goroutine (conn) cuts what arrives into records,
+// finds the procedure in one of two tables (program), and calls it at once. What the
+// file system cannot answer without waiting (overlay.ErrWouldBlock), and what
+// always waits, is handed to a worker with a copy of the call, or with the block
+// of memory that it came in if it is large. Replies of one batch of calls
+// leave in one write; workers' replies that are ready go along (sender).
+//
+// So calls of one connection are answered in any order, as RFC 1813 §4.6 expects of
+// a server: a client that wants an order waits for the reply.
+//
+// # Bounds
+//
+// Nothing a client says makes the server hold more memory than this: connections,
+// the calls of a connection that are with workers, and blocks for large calls
+// and replies are all counted, and a connection that is at a bound is not read until
+// one of its calls has been answered. A client that does not read its replies, or
+// stops in the middle of a call, is cut off after a while; meanwhile it holds up
+// nobody else. A panic ends one call, with NFS3ERR_SERVERFAULT.
+//
+// # Who is served
+//
+// AUTH_SYS calls of the owner and of root; anybody may call NULL and see the list
+// of exports. Credentials are a claim (RFC 5531 §14): by themselves they keep out
+// nobody who can connect and means harm. File handles carry a message
+// authentication code, so that none can be made up.
+//
+// The server does what it does as the user that it runs as. ACCESS tells what the
+// mode bits say of the caller; a WRITE or READ by the owner is not held to
+// them, because NFS has no open files: a descriptor that was opened before a
+// chmod must go on working (RFC 1813 §4.4).
+//
+// # What is promised about stable storage
+//
+// UNSTABLE data and everything else is as safe as the FS makes it; the write
+// verifier is another one for each Server, so that after a restart clients send
+// again what they have not had committed (RFC 1813 §4.8).
 package nfs

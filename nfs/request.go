@@ -245,7 +245,7 @@ func (q *request) filename(check func([]byte) error) []byte {
 func (q *request) room(n int) []byte {
 	at := len(q.e.B)
 	if cap(q.e.B)-at < n {
-		b := make([]byte, at, 2*at+n)
+		b := make([]byte, at, at+n+flushSize)
 		copy(b, q.e.B)
 		q.e.B = b
 	}

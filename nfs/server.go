@@ -36,7 +36,7 @@ type Options struct {
 var ErrServerClosed = errors.New("server closed")
 
 const (
-	maxConns = 64
+	maxConns = 32
 	// acceptPause is how long Serve waits when there are no descriptors left.
 	acceptPause = 50 * time.Millisecond
 )
@@ -53,7 +53,7 @@ type Server struct {
 	verifier [8]byte // write verifier (RFC 1813 §3.3.7): another after each start
 	mounts   mounts
 	workers  chan struct{}
-	blocks   *blocks
+	blocks   *blockPool
 	requests sync.Pool
 
 	mu        sync.Mutex
@@ -67,7 +67,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, owner: o.Owner, log: o.Log,
-		blocks:    newBlocks(),
+		blocks:    newBlockPool(),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.fsid = s.handles.fsid()

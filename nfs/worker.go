@@ -44,7 +44,7 @@ func (c *conn) work(q *request, block []byte) {
 		return
 	}
 	if block != nil {
-		defer c.giveBlock(block)
+		defer c.blocks.give(block)
 	}
 	if !large {
 		q.small = reply
