@@ -31,7 +31,8 @@ func TestKernelClient(t *testing.T) {
 		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
 		{
 			// The test fills the lower and starts the server itself.
-			"lower", uml.Config{Server: append(serve, "--lower", lower), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
+			"lower",
+			uml.Config{Server: append(serve, "--lower", lower), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
 			[]string{"-test.run=^TestNixLower$"},
 		},
 	}

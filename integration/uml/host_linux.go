@@ -16,7 +16,7 @@ import (
 // checkHost says what the machine lacks to run a guest.
 func checkHost() error {
 	if runtime.GOARCH != "amd64" {
-		return errors.New("User Mode Linux needs an x86-64 processor")
+		return errors.New("no x86-64 processor, which User Mode Linux needs")
 	}
 	needs := []struct{ program, pkg string }{
 		{"apt-get", "apt: the guest is made of Debian packages"},

@@ -10,7 +10,7 @@ import (
 )
 
 func checkHost() error {
-	return fmt.Errorf("User Mode Linux needs Linux, this is %s", runtime.GOOS)
+	return fmt.Errorf("this is %s, and User Mode Linux needs Linux", runtime.GOOS)
 }
 
 func lock(string) (func(), error) { return nil, errors.ErrUnsupported }
