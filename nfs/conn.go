@@ -21,8 +21,11 @@ const (
 	maxCalls = 64
 	// maxLean is how many small batches it takes to give up memory.
 	maxLean = 64
-	// stall is how long a client may take over the rest of a call that it began.
+	// stall is how long a client may take over the rest of a call that it began,
+	// at least; it may be twice as long.
 	stall = time.Minute
+	// parting is how long a client may take over closing its side at a shutdown.
+	parting = time.Second / 2
 )
 
 var errNoCall = errors.New("message is not a call")
@@ -38,8 +41,8 @@ type conn struct {
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks blocks
-	timed  bool // there is a read deadline
-	lean   int  // batches that were small while the memory for them was not
+	until  time.Time // the read deadline
+	lean   int       // batches that were small while the memory for them was not
 
 	working sync.WaitGroup
 
@@ -67,8 +70,21 @@ func (c *conn) run() {
 		c.blocks.give(rec)
 	}
 	c.working.Wait()
+	if c.isClosing() {
+		c.part()
+	}
 	c.nc.Close()
 	c.ended(err)
+}
+
+// part lets the client take what it was sent: to close a connection on which
+// there are calls that were not read would reset it, replies and all.
+func (c *conn) part() {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(parting))
+	_, _ = io.Copy(io.Discard, c.nc)
 }
 
 // ended logs why the connection ended, if that was not the client's will.
@@ -191,20 +207,22 @@ func (c *conn) acquire(tokens chan struct{}) {
 
 // watch bounds the wait for the rest of a call; the wait for a call has no bound.
 func (c *conn) watch(partial bool) {
-	if partial == c.timed {
+	if partial {
+		now := time.Now()
+		if c.until.Sub(now) >= stall {
+			return
+		}
+		c.until = now.Add(2 * stall)
+	} else if c.until.IsZero() {
 		return
+	} else {
+		c.until = time.Time{}
 	}
-	c.timed = partial
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing {
-		return
+	if !c.closing {
+		_ = c.nc.SetReadDeadline(c.until) // fails only when the connection is closed
 	}
-	var t time.Time
-	if partial {
-		t = time.Now().Add(stall)
-	}
-	_ = c.nc.SetReadDeadline(t) // fails only when the connection is closed
 }
 
 // stop ends reading.

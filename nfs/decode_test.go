@@ -1,6 +1,7 @@
 package nfs
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
@@ -122,7 +123,8 @@ func TestArgumentsAreJudged(t *testing.T) {
 		{"rename dot", procRename, on(fakeRoot).str(".").handle(fakeRoot).str("a"), statusInval},
 		{"rename to dot dot", procRename, on(fakeRoot).str("a").handle(fakeRoot).str(".."), statusExist},
 		{"empty target", procSymlink, on(fakeRoot).str("a").sattr().str(""), statusInval},
-		{"long target", procSymlink, on(fakeRoot).str("a").sattr().str(string(make([]byte, 5000))), statusInval},
+		{"long target", procSymlink, on(fakeRoot).str("a").sattr().str(strings.Repeat("x", 4096)), statusNameTooLong},
+		{"NUL in a target", procSymlink, on(fakeRoot).str("a").sattr().str("x\x00"), statusInval},
 		{"mknod of a file", procMknod, on(fakeRoot).str("a").u32(typeReg), statusBadType},
 		{"mknod of nonsense", procMknod, on(fakeRoot).str("a").u32(1 << 31), statusBadType},
 		{"nanoseconds", procSetattr, on(fakeFile).u32(0, 0, 0, 0, 0, 2, 1, 1e9, 0), statusInval},
