@@ -1,0 +1,196 @@
+package overlay
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fill makes the attributes that clients see of those of the file under n.
+func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
+	*a = Attr{
+		ID: n.id, Mode: st.mode, Nlink: st.nlink, UID: st.uid, GID: st.gid, Size: st.size, Used: st.used,
+		Major: st.major, Minor: st.minor, Atime: st.atime, Mtime: st.mtime, Ctime: st.ctime,
+	}
+	if delta := n.linkDelta.Load(); delta != 0 {
+		a.Nlink = uint32(int64(a.Nlink) + int64(delta))
+	}
+}
+
+// Getattr gives an object's attributes.
+func (fs *FS) Getattr(id ID, a *Attr) error {
+	n, err := fs.node(id)
+	if err != nil {
+		return err
+	}
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return err
+	}
+	fs.fill(n, &st, a)
+	return nil
+}
+
+func (w *Change) before(st *sysStat) {
+	w.HasPre = true
+	w.Pre = PreAttr{Size: st.size, Mtime: st.mtime, Ctime: st.ctime}
+}
+
+// after fills in the attributes after a change, as far as they can be had.
+func (fs *FS) after(n *node, w *Change) {
+	var st sysStat
+	if fs.stat(n, &st) == nil {
+		fs.fill(n, &st, &w.Post)
+		w.HasPost = true
+	}
+}
+
+// acquire takes a lock, or gives ErrWouldBlock to a caller that must not wait.
+func acquire(c Caller, mu interface {
+	Lock()
+	TryLock() bool
+},
+) error {
+	if mu.TryLock() {
+		return nil
+	}
+	if !c.MayBlock {
+		return ErrWouldBlock
+	}
+	mu.Lock()
+	return nil
+}
+
+// Setattr changes attributes: size, owner, mode and times, in this order, since
+// each can change the ones after it.
+func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
+	n, err := fs.changeable(c, id)
+	if err != nil {
+		return err
+	}
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return err
+	}
+	w.before(&st)
+	defer fs.after(n, w)
+	if s.Guard != nil && *s.Guard != st.ctime {
+		return ErrNotSync
+	}
+	return fs.setattr(n, s, &st)
+}
+
+// changeable gives the node of an object that is about to be changed, copied up
+// where it was in a lower layer.
+func (fs *FS) changeable(c Caller, id ID) (*node, error) {
+	n, err := fs.node(id)
+	if err != nil {
+		return nil, err
+	}
+	if fs.readOnly {
+		return nil, syscall.EROFS
+	}
+	return n, fs.copyUp(c, n)
+}
+
+func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
+	if s.SetSize {
+		if err := fs.setSize(n, s.Size); err != nil {
+			return err
+		}
+	}
+	if !s.SetMode && !s.SetUID && !s.SetGID && s.SetAtime == DontChange && s.SetMtime == DontChange {
+		return nil
+	}
+	p, err := fs.pin(n)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	return applyAttr(p.target, s, st)
+}
+
+func (fs *FS) setSize(n *node, size uint64) error {
+	switch {
+	case n.isDir():
+		return syscall.EISDIR
+	case !n.isRegular():
+		return syscall.EINVAL
+	}
+	f, err := fs.openData(n, true)
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	return sysFtruncate(f.fd, size)
+}
+
+// applyAttr sets everything but the size; st is from before.
+func applyAttr(t target, s *SetAttr, st *sysStat) error {
+	if err := applyOwner(t, s, st); err != nil {
+		return err
+	}
+	if s.SetMode && (st.typ() != ModeSymlink || s.Mode&0o7777 != st.mode&0o7777) {
+		if err := t.chmod(s.Mode & 0o7777); err != nil {
+			return err
+		}
+	}
+	if s.SetAtime == DontChange && s.SetMtime == DontChange {
+		return nil
+	}
+	now := time.Now()
+	return t.utimes(timeToSet(s.SetAtime, s.Atime, now), timeToSet(s.SetMtime, s.Mtime, now))
+}
+
+// applyOwner changes owner and group. Root as a client gives files to the uid
+// that it runs as, which is the owner's already or is not to be had: only a
+// change is asked of the system.
+func applyOwner(t target, s *SetAttr, st *sysStat) error {
+	uid, gid := -1, -1
+	if s.SetUID && s.UID != st.uid {
+		uid = int(s.UID)
+	}
+	if s.SetGID && s.GID != st.gid {
+		gid = int(s.GID)
+	}
+	if uid == -1 && gid == -1 {
+		return clearSetID(t, s, st)
+	}
+	return t.chown(uid, gid)
+}
+
+// clearSetID does what chown(2) does also when nothing changes hands: an
+// executable loses its set-id bits.
+func clearSetID(t target, s *SetAttr, st *sysStat) error {
+	if !s.SetUID && !s.SetGID || st.typ() != ModeRegular || st.mode&0o111 == 0 || st.mode&0o6000 == 0 || s.SetMode {
+		return nil
+	}
+	return t.chmod(st.mode & 0o1777)
+}
+
+func timeToSet(how SetTime, client Time, now time.Time) unix.Timespec {
+	switch how {
+	case ServerTime:
+		ts, _ := unix.TimeToTimespec(now)
+		return ts
+	case ClientTime:
+		return unix.Timespec{Sec: client.Sec, Nsec: int64(client.Nsec)}
+	}
+	return unix.Timespec{Nsec: utimeOmit}
+}
+
+// Stat tells how full the upper's file system is and what it can do.
+func (fs *FS) Stat(s *FSStat) error {
+	dir, err := fs.dirFD(fs.root, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	*s = FSStat{MaxFileSize: 1<<63 - 1, TimeDelta: Time{Nsec: 1}, FSID: fs.layers[0].dev}
+	return sysStatfs(dir.fd, s)
+}

@@ -1,0 +1,479 @@
+package overlay
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyUp makes sure that an object is in the upper, its directories first. What
+// is half made is in the work directory; the name appears by one rename.
+func (fs *FS) copyUp(c Caller, n *node) error {
+	if !fs.marked {
+		return nil
+	}
+	up, err := fs.isUp(n)
+	if err != nil || up {
+		return err
+	}
+	if !c.MayBlock {
+		return ErrWouldBlock
+	}
+	n.copying.Lock()
+	defer n.copying.Unlock()
+	for range maxRetries {
+		if up, err := fs.isUp(n); err != nil || up {
+			return err
+		}
+		p := n.places.Load()
+		if p == nil || p.parent == nil {
+			return syscall.ESTALE
+		}
+		if err := fs.copyUp(c, p.parent); err != nil {
+			return err
+		}
+		if err := fs.copyPlace(n, p); err != syscall.ESTALE {
+			return err
+		}
+	}
+	return syscall.ESTALE
+}
+
+// isUp reports whether an object is in the upper.
+func (fs *FS) isUp(n *node) (bool, error) {
+	if n.isDir() {
+		s, err := fs.stackOf(n)
+		return err == nil && s.parts[0].layer == 0, err
+	}
+	p := n.places.Load()
+	if p == nil {
+		return false, syscall.ESTALE
+	}
+	return p.layer == 0, nil
+}
+
+// copyPlace copies up the object at a place. ESTALE says that it is not there
+// any more.
+func (fs *FS) copyPlace(n *node, p *place) error {
+	from, err := fs.dirFD(p.parent, p.layer)
+	if err != nil {
+		return err
+	}
+	defer from.release()
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	var st sysStat
+	if err := sysStatAt(from.fd, cString(p.name), &st); err != nil {
+		return gone(err)
+	}
+	tmp := cString(fs.tmpName())
+	c := copier{fs: fs, from: from.fd, name: cString(p.name), work: work.fd, tmp: tmp, st: &st}
+	marked, err := c.copy(n.id)
+	if err == nil {
+		err = fs.publish(n, p, work.fd, tmp, &st, marked)
+	}
+	if err != nil {
+		_ = fs.discard(work.fd, tmp)
+	}
+	return err
+}
+
+// copier copies one object from a lower layer to the work directory.
+type copier struct {
+	fs   *FS
+	from int
+	name *byte
+	work int
+	tmp  *byte
+	st   *sysStat
+}
+
+// copy reports whether the copy carries the object's ID; only regular files and
+// directories can on Linux.
+func (c *copier) copy(id ID) (marked bool, err error) {
+	switch c.st.typ() {
+	case ModeRegular:
+		err = c.file()
+	case ModeDir:
+		err = sysMkdirAt(c.work, c.tmp, 0o700)
+	case ModeSymlink:
+		err = c.symlink()
+	default:
+		err = sysMknodAt(c.work, c.tmp, c.st.typ()|0o600, c.st.major, c.st.minor)
+	}
+	if err != nil {
+		return false, err
+	}
+	err = setMark(c.work, c.tmp, markOrigin, encodeOrigin(id))
+	if err != nil && !noMark(err) {
+		return false, err
+	}
+	return err == nil, c.attributes()
+}
+
+// file copies the data, sharing blocks where the file systems can, and puts it
+// on disk before the name can appear.
+func (c *copier) file() error {
+	from, err := c.fs.openAt(c.from, c.name, openRead, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	to, err := c.fs.openAt(c.work, c.tmp, openMake, 0o600)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(to)
+	if err := copyData(from, to, int64(c.st.size)); err != nil {
+		return err
+	}
+	if err := copyXattrs(from, to); err != nil {
+		return err
+	}
+	return sysFsync(to)
+}
+
+func (c *copier) symlink() error {
+	var b [maxTarget + 1]byte
+	n, err := sysReadlinkAt(c.from, c.name, b[:maxTarget])
+	if err != nil {
+		return err
+	}
+	b[n] = 0
+	return sysSymlinkAt(&b[0], c.work, c.tmp)
+}
+
+// attributes gives the copy the original's owner, mode and times. A lower file
+// of another owner becomes the server's: only root could keep it.
+func (c *copier) attributes() error {
+	fd, err := c.fs.openAt(c.work, c.tmp, openPin, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var now sysStat
+	if err := sysFstat(fd, &now); err != nil {
+		return err
+	}
+	t := target{fd: fd, path: true, dirfd: c.work, name: c.tmp}
+	if now.uid != c.st.uid || now.gid != c.st.gid {
+		if err := t.chown(int(c.st.uid), int(c.st.gid)); err != nil && err != syscall.EPERM {
+			return err
+		}
+	}
+	if c.st.typ() != ModeSymlink {
+		if err := t.chmod(c.st.mode & 0o7777); err != nil {
+			return err
+		}
+	}
+	return t.utimes(timespec(c.st.atime), timespec(c.st.mtime))
+}
+
+func timespec(t Time) unix.Timespec { return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
+
+// copyData copies size bytes and keeps holes.
+func copyData(from, to int, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	if reflink(from, to) == nil {
+		return nil
+	}
+	if err := unix.Ftruncate(to, size); err != nil {
+		return err
+	}
+	for off := int64(0); off < size; {
+		start, end, err := dataAt(from, off, size)
+		if err != nil || start >= size {
+			return err
+		}
+		if err := copyExtent(from, to, start, end-start); err != nil {
+			return err
+		}
+		off = end
+	}
+	return nil
+}
+
+// dataAt finds the next part of a file that is no hole.
+func dataAt(fd int, off, size int64) (start, end int64, err error) {
+	start, err = unix.Seek(fd, off, seekData)
+	if err == unix.ENXIO {
+		return size, size, nil
+	}
+	if err != nil { // the file system cannot tell
+		return off, size, nil
+	}
+	end, err = unix.Seek(fd, start, seekHole)
+	if err != nil {
+		return start, size, nil
+	}
+	return start, min(end, size), nil
+}
+
+const copyBuffer = 256 << 10
+
+func copyExtent(from, to int, off, n int64) error {
+	var buf []byte
+	for n > 0 {
+		m, err := copyRange(from, to, off, n)
+		if err != nil || m == 0 {
+			if buf == nil {
+				buf = make([]byte, copyBuffer)
+			}
+			m, err = copyBlock(from, to, off, buf[:min(n, copyBuffer)])
+		}
+		if err != nil {
+			return err
+		}
+		if m == 0 { // the file was cut short meanwhile
+			return nil
+		}
+		off += m
+		n -= m
+	}
+	return nil
+}
+
+func copyBlock(from, to int, off int64, buf []byte) (int64, error) {
+	n, err := sysPread(from, buf, off)
+	if err != nil {
+		return 0, err
+	}
+	return int64(n), sysPwrite(to, buf[:n], off)
+}
+
+// publish gives a copy its name in the upper, if the original still has it, and
+// makes it the object that clients know.
+func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marked bool) error {
+	d := p.parent
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.hasPlace(d, []byte(p.plain())) == nil {
+		return syscall.ESTALE
+	}
+	var copied sysStat
+	if err := sysStatAt(work, tmp, &copied); err != nil {
+		return err
+	}
+	found := fs.identity(0, &copied)
+	if !marked {
+		fs.origins.keep(found, n.id)
+		fs.journal.add(record{op: recOrigin, id: found, other: n.id})
+	}
+	if st.nlink > 1 && !n.isDir() {
+		if err := fs.addIndex(n, work, tmp, st); err != nil {
+			return err
+		}
+	}
+	if err := fs.putInUpper(d, work, tmp, cString(p.name)); err != nil {
+		return err
+	}
+	fs.nowUp(n, p, found)
+	return nil
+}
+
+// nowUp makes the node stand for the copy.
+func (fs *FS) nowUp(n *node, p *place, found ID) {
+	n.setBehind(found)
+	if n.isDir() {
+		if s := n.dir.stack.Load(); s != nil {
+			parts := append([]stackPart{{dir: new(fileSlot)}}, s.parts...)
+			n.dir.stack.Store(&stack{parts: parts})
+		}
+	} else {
+		n.file.drop()
+	}
+	fs.name(n, p.parent, []byte(p.plain()), 0)
+}
+
+// putInUpper renames a copy into the upper. The directory's mode may forbid its
+// owner to write there, and its times must not show that anything happened.
+func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
+	dir, err := fs.dirFD(d, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	var st sysStat
+	if err := sysFstat(dir.fd, &st); err != nil {
+		return err
+	}
+	put := func() error {
+		if err := fs.markImpure(d, dir.fd); err != nil {
+			return err
+		}
+		return sysRenameAt(work, tmp, dir.fd, name)
+	}
+	err = put()
+	if err == syscall.EACCES {
+		err = fs.allowed(dir.fd, &dotName[0], 0o700, put)
+	}
+	if err != nil {
+		return err
+	}
+	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
+	return t.utimes(timespec(st.atime), timespec(st.mtime))
+}
+
+// markImpure marks a directory as one that holds objects with an origin.
+func (fs *FS) markImpure(d *node, fd int) error {
+	s, err := fs.stackOf(d)
+	if err != nil || s.parts[0].impure {
+		return err
+	}
+	if err := setDirMark(fd, &dotName[0], markImpure, "y"); err != nil {
+		return err
+	}
+	d.restack(s, func(p *stackPart) { p.impure = true })
+	return nil
+}
+
+// addIndex links a copy of a lower file with several names into the index.
+func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
+	index, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return err
+	}
+	defer index.release()
+	name := indexName(n.id)
+	var c cName
+	links := int32(st.nlink) - 1
+	if err := fs.setLowerLinks(work, tmp, links); err != nil {
+		return err
+	}
+	_ = sysUnlinkAt(index.fd, c.set([]byte(name)), 0) // of a copy-up that was cut short
+	if err := sysLinkAt(work, tmp, index.fd, c.set([]byte(name))); err != nil {
+		return err
+	}
+	fs.indexed.add(n.id)
+	n.linkDelta.Store(links - 1)
+	n.addPlace(fs.index, []byte(name), 0)
+	return nil
+}
+
+// setLowerLinks notes on a copy how many names of it lower layers still show.
+// Symbolic links cannot carry the note: theirs is lost with the process.
+func (fs *FS) setLowerLinks(fd int, name *byte, links int32) error {
+	err := writeLowerLinks(fd, name, links)
+	if err == syscall.EACCES {
+		err = fs.allowed(fd, name, 0o600, func() error { return writeLowerLinks(fd, name, links) })
+	}
+	if err != nil && noMark(err) {
+		return nil
+	}
+	return err
+}
+
+// lostLower counts down the names that lower layers show of a copied-up file.
+func (fs *FS) lostLower(n *node, f *found) {
+	if f.layer == 0 || !fs.marked || n.isDir() || !fs.indexed.has(n.id) {
+		return
+	}
+	links := n.linkDelta.Add(-1) + 1
+	index, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return
+	}
+	defer index.release()
+	var c cName
+	_ = fs.setLowerLinks(index.fd, c.set([]byte(indexName(n.id))), links)
+}
+
+// unindex removes a file that has lost all its names from the index.
+func (fs *FS) unindex(n *node) {
+	index, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return
+	}
+	defer index.release()
+	var c cName
+	_ = sysUnlinkAt(index.fd, c.set([]byte(indexName(n.id))), 0)
+}
+
+// copyUpAll copies up an object and, of a directory, everything inside, and cuts
+// the directory off from the lower layers.
+func (fs *FS) copyUpAll(c Caller, n *node) error {
+	if !n.isDir() {
+		return fs.copyUp(c, n)
+	}
+	s, err := fs.stackOf(n)
+	if err != nil {
+		return err
+	}
+	if len(s.parts) == 1 && s.parts[0].layer == 0 {
+		return nil // and so is all that is inside
+	}
+	if !c.MayBlock {
+		return ErrWouldBlock
+	}
+	if err := fs.copyUp(c, n); err != nil {
+		return err
+	}
+	children, err := fs.children(n)
+	if err != nil {
+		return err
+	}
+	for _, name := range children {
+		var st sysStat
+		child, err := fs.lookup(n, []byte(name), &st)
+		if err == syscall.ENOENT {
+			continue
+		}
+		if err == nil {
+			err = fs.copyUpAll(c, child)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fs.cutOff(n)
+}
+
+// cutOff makes a directory in the upper hide the lower layers.
+func (fs *FS) cutOff(n *node) error {
+	dir, err := fs.dirFD(n, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	s, err := fs.stackOf(n)
+	if err != nil {
+		return err
+	}
+	cut := func() error {
+		_, whiteouts, err := fs.emptiness(n)
+		if err != nil {
+			return err
+		}
+		if err := setDirMark(dir.fd, &dotName[0], markOpaque, "y"); err != nil {
+			return err
+		}
+		for _, w := range whiteouts {
+			if err := sysUnlinkAt(dir.fd, cString(w), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var st sysStat
+	if err := sysFstat(dir.fd, &st); err != nil {
+		return err
+	}
+	if err = cut(); err == syscall.EACCES {
+		err = fs.allowed(dir.fd, &dotName[0], 0o700, cut)
+	}
+	if err != nil {
+		return err
+	}
+	top := s.parts[0]
+	top.whiteouts = false
+	n.dir.stack.Store(&stack{parts: []stackPart{top}})
+	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
+	return t.utimes(timespec(st.atime), timespec(st.mtime))
+}

@@ -1,0 +1,257 @@
+package overlay
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openData gives a descriptor for a regular file's data; release it. A writable
+// one is only to be had of a file in the upper.
+func (fs *FS) openData(n *node, write bool) (*openFile, error) {
+	if err := dataType(n); err != nil {
+		return nil, err
+	}
+	if f := n.file.acquire(); f != nil {
+		if f.writable || !write {
+			return f, nil
+		}
+		f.release()
+	}
+	for range maxRetries {
+		head := n.places.Load()
+		for p := head; p != nil; p = p.next {
+			if f, err := fs.openPlace(n, p, write); err != syscall.ESTALE {
+				return f, err
+			}
+		}
+		if n.places.Load() == head {
+			break
+		}
+	}
+	return nil, syscall.ESTALE
+}
+
+// dataType gives the error of data calls on what is no regular file.
+func dataType(n *node) error {
+	switch {
+	case n.isDir():
+		return syscall.EISDIR
+	case !n.isRegular():
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+func (fs *FS) openPlace(n *node, p *place, write bool) (*openFile, error) {
+	dir, err := fs.dirFD(p.parent, p.layer)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.release()
+	if write && p.layer != 0 {
+		return nil, syscall.ESTALE
+	}
+	fd, err := fs.openOwned(dir.fd, p, write)
+	if err != nil {
+		return nil, gone(err)
+	}
+	if err := fs.verify(n, dir.fd, p, fd); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	if write {
+		return fs.files.replace(&n.file, fd, true), nil
+	}
+	return fs.files.put(&n.file, fd, false), nil
+}
+
+// openOwned opens a file that the mode may forbid its owner to open. NFS has no
+// open: a client that opened a file before it became 0444 goes on to write to it,
+// and the server may have to open it anew for that.
+func (fs *FS) openOwned(dirfd int, p *place, write bool) (int, error) {
+	flags, need := openRead, uint32(0o400)
+	if write {
+		flags, need = openWrite, 0o600
+	}
+	fd, err := fs.openAt(dirfd, cString(p.name), flags, 0)
+	if err != syscall.EACCES || p.layer != 0 || fs.readOnly {
+		return fd, err
+	}
+	err = fs.allowed(dirfd, cString(p.name), need, func() error {
+		fd, err = fs.openAt(dirfd, cString(p.name), flags, 0)
+		return err
+	})
+	return fd, err
+}
+
+// allowed calls f while the owner has more rights on an object of the upper than
+// its mode gives.
+func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error {
+	fd, err := fs.openAt(dirfd, name, openPin, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	t := target{fd: fd, path: true, dirfd: dirfd, name: name}
+	if err := t.chmod(st.mode&0o7777 | more); err != nil {
+		return syscall.EACCES // another's: the answer that was met first
+	}
+	err = f()
+	if back := t.chmod(st.mode & 0o7777); err == nil {
+		err = back
+	}
+	return err
+}
+
+// Read reads a regular file. Where the caller must not wait it only reads what
+// is in memory, if the system can tell.
+func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof bool, err error) {
+	o, err := fs.node(id)
+	if err != nil {
+		return 0, false, err
+	}
+	f, err := fs.openData(o, false)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.release()
+	if off < 1<<63 {
+		n, err = fs.readAt(c, f.fd, p, int64(off))
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	var st sysStat
+	if err := sysFstat(f.fd, &st); err != nil {
+		return 0, false, err
+	}
+	if off+uint64(n) < st.size && n < len(p) {
+		if !c.MayBlock {
+			return 0, false, ErrWouldBlock
+		}
+	}
+	fs.fill(o, &st, a)
+	return n, off+uint64(n) >= st.size, nil
+}
+
+func (fs *FS) readAt(c Caller, fd int, p []byte, off int64) (int, error) {
+	if c.MayBlock || fs.noNowait.Load() {
+		return sysPread(fd, p, off)
+	}
+	n, err := sysPreadNow(fd, p, off)
+	switch err {
+	case syscall.EAGAIN:
+		return 0, ErrWouldBlock
+	case syscall.EOPNOTSUPP, syscall.ENOSYS:
+		fs.noNowait.Store(true)
+		return sysPread(fd, p, off)
+	}
+	return n, err
+}
+
+// Write writes all of p. DataSync and FileSync return when it is on disk.
+func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Change) error {
+	if off+uint64(len(p)) > 1<<63-1 || off > 1<<63-1 {
+		return syscall.EFBIG
+	}
+	n, err := fs.changeable(c, id)
+	if err != nil {
+		return err
+	}
+	if how != Unstable && !c.MayBlock {
+		return ErrWouldBlock
+	}
+	f, err := fs.openData(n, true)
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	if err := fs.write(c, n, f.fd, p, off, w); err != nil || how == Unstable {
+		return err
+	}
+	return sysFsync(f.fd)
+}
+
+func (fs *FS) write(c Caller, n *node, fd int, p []byte, off uint64, w *Change) error {
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	w.before(&st)
+	err := sysPwrite(fd, p, int64(off))
+	if e := sysFstat(fd, &st); e == nil {
+		w.HasPost = true
+		fs.fill(n, &st, &w.Post)
+	}
+	return err
+}
+
+// Commit puts what was written to a file on disk. A directory's names are
+// committed too, for clients that ask.
+func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
+	n, err := fs.node(id)
+	if err != nil {
+		return err
+	}
+	if !c.MayBlock {
+		return ErrWouldBlock
+	}
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return err
+	}
+	w.before(&st)
+	defer fs.after(n, w)
+	if p := n.places.Load(); p == nil || p.layer != 0 || !n.isRegular() {
+		return nil // nothing of it can be dirty
+	}
+	f, err := fs.openData(n, false)
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	return sysFsync(f.fd)
+}
+
+// maxTarget bounds a symbolic link's target, as PATH_MAX does.
+const maxTarget = 4096
+
+// Readlink appends a symbolic link's target to buf.
+func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
+	n, err := fs.node(id)
+	if err != nil {
+		return buf, err
+	}
+	if n.typ != ModeSymlink {
+		return buf, syscall.EINVAL
+	}
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return buf, err
+	}
+	p := n.places.Load()
+	if p == nil {
+		return buf, syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, p.layer)
+	if err != nil {
+		return buf, err
+	}
+	defer dir.release()
+	var b [maxTarget]byte
+	size, err := sysReadlinkAt(dir.fd, cString(p.name), b[:])
+	if err != nil {
+		return buf, gone(err)
+	}
+	fs.fill(n, &st, a)
+	return append(buf, b[:size]...), nil
+}

@@ -1,0 +1,55 @@
+// Package overlay is a union file system without privilege: one writable upper
+// directory, any number of read-only lower directories merged under it, served by
+// the names and rules of Linux's overlayfs.
+//
+// # Objects, not paths
+//
+// Everything is named by an ID: the fileid that clients see, and a generation.
+// For an object that was never copied up they are the inode number and the time of
+// birth of the file under it. A copied-up object keeps the ID it had in the lower
+// layer: a regular file or directory carries it as an xattr, of others the journal
+// remembers it. So an ID is the same before and after copy-up, and in READDIR as in
+// GETATTR, and an inode number that is used again has another generation. (An object
+// removed within one tick of its birth is held open past that tick, so that its
+// number cannot come back with the same time.)
+//
+// A node stands for each object that a client was told of. It knows the object's
+// places: names in other directories' nodes, all the way to the root. Every
+// system call is relative to a directory's descriptor and follows no symbolic link;
+// what is found at a place is compared with the node before it is used, and gives
+// ESTALE when it is another object. The journal keeps the places over restarts of
+// the server; see journal.go.
+//
+// # Layers
+//
+// A directory's stack says in which layers it exists; without lower layers it is the
+// upper alone, no mark is ever read, and a call costs what it costs on a plain
+// directory. With them, the upper is written in overlayfs's userxattr format:
+//
+//	user.overlay.whiteout      on an empty regular file: the name is gone
+//	user.overlay.opaque=x      on a directory that holds whiteouts
+//	user.overlay.opaque=y      on a directory that hides the lower layers
+//	user.overlay.impure        on a directory that holds copied-up objects
+//	user.nixnfsd.origin        the ID from before copy-up
+//	user.nixnfsd.lowerlinks    names of a copied-up file that lower layers still show
+//	user.nixnfsd.layered       on an upper that was once served with lower layers
+//
+// A lower file is copied up before it is changed: into the work directory, data
+// on disk, then by one rename under its name. A lower directory that is renamed is
+// copied up whole and cut off from the lower layers. A lower file with several names
+// is copied up once, and a link in the work directory's index lets its other names
+// find the copy.
+//
+// # Concurrency
+//
+// A node's mu is held while the object is changed, a directory's also while names in it
+// change: parents before children, and two directories in the order that Rename says.
+// Look-ups and reads take no lock but the node table's. Nothing waits for a disk under
+// a lock but what the lock is for. A caller that others wait for says so
+// (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.
+//
+// # Caveats
+//
+// Nothing may change in the layers behind the server's back; what does gives ESTALE or
+// shows late, never another object's bytes. The server must not touch its own mount.
+package overlay

@@ -1,0 +1,246 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/dchest/siphash"
+	"golang.org/x/sys/unix"
+)
+
+// FS is an open overlay. All its methods are safe for concurrent use.
+type FS struct {
+	layers   []layer
+	readOnly bool
+	// marked is set when the layers can hold overlayfs's marks: there are lower
+	// directories, or once were.
+	marked bool
+
+	root  *node
+	work  *node // the work directory, a parent of what is half made
+	index *node // links to copied-up files that had several names
+
+	nodes   *nodeTable
+	origins *originCache
+	indexed indexSet
+	files   *fileCache
+	lists   listCache
+	young   youngFiles
+	journal *journal
+	// moving is held by renames from one directory into another, so that the
+	// tree's shape is steady while they lock two directories.
+	moving sync.Mutex
+
+	tmp      atomic.Uint64 // names in the work directory
+	noNowait atomic.Bool   // the upper cannot tell whether a read would wait
+	lock     *os.File      // of the upper
+}
+
+// hashKey only has to be the same at every start.
+const hashKey0, hashKey1 = 0x6e69786e66736431, 0x6f7665726c617921
+
+func hashBytes(b []byte) uint64 { return siphash.Hash(hashKey0, hashKey1, b) }
+
+// Open opens an overlay. It holds a lock on the upper directory until Close;
+// another holder gives a *LockedError, a directory that cannot serve as what it
+// was given an *UnfitError.
+func Open(o Options) (*FS, error) {
+	if o.Work == "" {
+		o.Work = filepath.Clean(o.Upper) + ".work"
+	}
+	fs := &FS{
+		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
+		files: newFileCache(maxOpen(o.MaxOpen)),
+	}
+	err := fs.open(&o)
+	if err != nil {
+		return nil, errors.Join(err, fs.Close())
+	}
+	return fs, nil
+}
+
+func (fs *FS) open(o *Options) error {
+	if len(o.Lowers) > maxLowers {
+		return fmt.Errorf("%d lower directories are more than the %d that can be served", len(o.Lowers), maxLowers)
+	}
+	if err := fs.lockUpper(o.Upper); err != nil {
+		return err
+	}
+	if err := fs.openLayers(append([]string{o.Upper}, o.Lowers...)); err != nil {
+		return err
+	}
+	if err := fs.openWork(o); err != nil {
+		return err
+	}
+	if err := fs.checkMarks(o); err != nil {
+		return err
+	}
+	if err := fs.openRoot(); err != nil {
+		return err
+	}
+	return fs.openState(o.State)
+}
+
+// maxLowers leaves a layer's number room in a byte.
+const maxLowers = 200
+
+// maxOpen bounds the cache of descriptors.
+func maxOpen(limit int) int {
+	if limit > 0 {
+		return limit
+	}
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return 64
+	}
+	return int(max(64, min(r.Cur/2, 4096)))
+}
+
+func (fs *FS) lockUpper(dir string) error {
+	f, err := openDirectory(dir)
+	if err != nil {
+		return err
+	}
+	fs.lock = f
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return &LockedError{Dir: dir, PID: lockHolder(f)}
+	}
+	if err != nil {
+		return &UnfitError{Dir: dir, Reason: "cannot be locked", Err: err}
+	}
+	return nil
+}
+
+func openDirectory(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == syscall.ENOTDIR {
+		return nil, &UnfitError{Dir: dir, Reason: "is not a directory"}
+	}
+	if err != nil {
+		return nil, &UnfitError{Dir: dir, Reason: "cannot be opened", Err: err}
+	}
+	return os.NewFile(uintptr(fd), dir), nil
+}
+
+// openLayers opens the layers' roots and numbers their file systems.
+func (fs *FS) openLayers(dirs []string) error {
+	root := new(stack)
+	spaces := map[uint64]uint64{}
+	for i, dir := range dirs {
+		f, err := openDirectory(dir)
+		if err != nil {
+			return err
+		}
+		var st sysStat
+		fd, err := unix.Dup(int(f.Fd()))
+		if err == nil {
+			unix.CloseOnExec(fd)
+			err = sysFstat(fd, &st)
+		}
+		f.Close()
+		if err != nil {
+			return &UnfitError{Dir: dir, Reason: "cannot be examined", Err: err}
+		}
+		if _, ok := spaces[st.dev]; !ok {
+			spaces[st.dev] = uint64(len(spaces))
+		}
+		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev, space: spaces[st.dev]})
+		root.parts = append(root.parts, stackPart{layer: i, dir: pinnedSlot(fd)})
+	}
+	fs.root = newNode(ID{}, ModeDir)
+	fs.root.places.Store(&place{name: "\x00"})
+	fs.root.dir.stack.Store(root)
+	return nil
+}
+
+// pinnedSlot holds a descriptor that stays open: the cache does not know of it.
+func pinnedSlot(fd int) *fileSlot {
+	s := new(fileSlot)
+	s.p.Store(newOpenFile(fd, false))
+	return s
+}
+
+// hiddenDir makes a node for a directory outside the merged tree.
+func hiddenDir(dir string) (*node, error) {
+	f, err := openDirectory(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd, err := unix.Dup(int(f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	unix.CloseOnExec(fd)
+	n := newNode(ID{}, ModeDir)
+	n.places.Store(&place{name: "\x00"})
+	n.dir.stack.Store(&stack{parts: []stackPart{{dir: pinnedSlot(fd)}}})
+	return n, nil
+}
+
+// openRoot gives the root its ID: that of the upper's root directory.
+func (fs *FS) openRoot() error {
+	var st sysStat
+	part := &fs.root.dir.stack.Load().parts[0]
+	dir, err := fs.partDir(fs.root, part)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	if err := sysFstat(dir.fd, &st); err != nil {
+		return err
+	}
+	fs.root.id = fs.identity(0, &st)
+	s := fs.nodes.shard(fs.root.id.Fileid)
+	s.m[fs.root.id.Fileid] = fs.root
+	return fs.readRootMarks()
+}
+
+func (fs *FS) readRootMarks() error {
+	if !fs.marked {
+		return nil
+	}
+	s := fs.root.dir.stack.Load()
+	for i := range s.parts {
+		part := &s.parts[i]
+		dir, err := fs.partDir(fs.root, part)
+		if err != nil {
+			return err
+		}
+		marks, err := fs.readDirMarks(part.layer, dir.fd, &dotName[0])
+		dir.release()
+		if err != nil {
+			return err
+		}
+		part.whiteouts, part.impure = marks.whiteouts, marks.impure
+	}
+	return nil
+}
+
+// Close closes the overlay and gives up the lock.
+func (fs *FS) Close() error {
+	err := fs.journal.close()
+	fs.young.closeAll()
+	fs.files.shrink()
+	for _, n := range []*node{fs.root, fs.work, fs.index} {
+		if n == nil {
+			continue
+		}
+		for i := range n.dir.stack.Load().parts {
+			n.dir.stack.Load().parts[i].dir.drop()
+		}
+	}
+	if fs.lock != nil {
+		err = errors.Join(err, fs.lock.Close())
+	}
+	return err
+}
+
+// Root names the root directory.
+func (fs *FS) Root() ID { return fs.root.id }

@@ -1,0 +1,59 @@
+package overlay
+
+import "encoding/binary"
+
+// layer is one of the directories that are merged; the upper is number 0.
+type layer struct {
+	path string
+	dev  uint64
+	// space tells apart equal inode numbers of different file systems: it is 0
+	// for the upper's, and the same for all layers of one file system.
+	space uint64
+}
+
+// spaceShift leaves 56 bits for inode numbers, as overlayfs's xino does.
+const spaceShift = 56
+
+// identity names the inode that st describes.
+func (fs *FS) identity(in int, st *sysStat) ID {
+	l := &fs.layers[in]
+	if st.dev != l.dev {
+		return ID{foreignFileid(st.dev, st.ino), st.gen}
+	}
+	if l.space == 0 {
+		return ID{st.ino, st.gen}
+	}
+	if st.ino>>spaceShift != 0 {
+		return ID{foreignFileid(st.dev, st.ino), st.gen}
+	}
+	return ID{l.space<<spaceShift | st.ino, st.gen}
+}
+
+// foreignFileid names an inode of a file system that is mounted inside a layer,
+// or whose numbers leave no room: a hash in a space of its own.
+func foreignFileid(dev, ino uint64) uint64 {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], dev)
+	binary.BigEndian.PutUint64(b[8:], ino)
+	return hashBytes(b[:]) | 1<<63
+}
+
+// trueID gives the ID that clients know the inode found by: that from before
+// its copy-up, if it was copied up.
+func (fs *FS) trueID(in, dirfd int, name *byte, found ID, st *sysStat) (ID, error) {
+	if in != 0 || !fs.marked {
+		return found, nil
+	}
+	if id, ok := fs.origins.get(found); ok {
+		return id, nil
+	}
+	id, ok, err := fs.readOrigin(dirfd, name)
+	if err != nil {
+		return ID{}, err
+	}
+	if !ok {
+		id = found
+	}
+	fs.origins.put(found, id)
+	return id, nil
+}

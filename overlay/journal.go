@@ -1,0 +1,272 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// journal remembers the places of all objects that clients have been told of,
+// so that their handles resolve after a restart. Records are stored into a
+// shared mapping of a file: a record is safe from the end of the process, kill -9
+// too, as soon as it is stored, without a system call. The journal is of no use after
+// the machine stopped, for no client outlives that: it starts anew then.
+type journal struct {
+	mu   sync.Mutex
+	path string
+	head []byte
+	file *os.File
+	win  []byte // mapping of the file from base on
+	base int64
+	at   int // in win, where the next record goes
+	// records says how much of the file is of use, to know when to rewrite it.
+	records int
+	err     error // the journal is not kept any more
+}
+
+const (
+	journalName   = "places"
+	journalWindow = 4 << 20
+	// maxRecord bounds a record: length, op, two IDs, layer, type and a name.
+	maxRecord = 2 + 1 + 4*8 + 1 + 4 + 255
+)
+
+// The journal's records.
+const (
+	recPlace  = 1 // an object has a name
+	recUnname = 2 // it lost a name
+	recGone   = 3 // it is gone
+	recOrigin = 4 // an inode without marks had another ID before copy-up
+)
+
+// record is one entry of the journal. Of recOrigin, id is the inode found and
+// other the ID that it stands for; else other is the directory of name.
+type record struct {
+	op    uint8
+	layer uint8
+	typ   uint32
+	id    ID
+	other ID
+	name  []byte
+}
+
+func (r *record) append(b []byte) []byte {
+	at := len(b)
+	b = append(b, 0, 0, r.op, r.layer)
+	b = binary.BigEndian.AppendUint32(b, r.typ)
+	for _, v := range [...]uint64{r.id.Fileid, r.id.Gen, r.other.Fileid, r.other.Gen} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	b = append(b, r.name...)
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at))
+	return b
+}
+
+const recordHead = 2 + 1 + 1 + 4 + 4*8
+
+// decodeRecord takes the first record off b; ok is false at the end.
+func decodeRecord(b []byte) (r record, rest []byte, ok bool) {
+	if len(b) < recordHead {
+		return r, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if n < recordHead || n > len(b) {
+		return r, nil, false
+	}
+	r.op, r.layer, r.typ = b[2], b[3], binary.BigEndian.Uint32(b[4:])
+	r.id = ID{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
+	r.other = ID{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
+	r.name = b[recordHead:n]
+	return r, b[n:], true
+}
+
+// journalHead is what the file starts with. Another head means another run of
+// the kernel or other layers: what follows is of no use.
+func journalHead(layers []layer) []byte {
+	b := []byte("nixnfsd places 1\n" + bootID() + "\n")
+	for _, l := range layers {
+		b = append(b, l.path...)
+		b = append(b, '\n')
+	}
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], hashBytes(b))
+	return append([]byte("nixnfsd1"), n[:]...)
+}
+
+// openJournal opens the journal in dir and gives its records to replay.
+func openJournal(dir string, layers []layer, replay func(*record)) (*journal, error) {
+	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(layers)}
+	b, err := os.ReadFile(j.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read the places of known objects: %w", err)
+	}
+	if len(b) < len(j.head) || string(b[:len(j.head)]) != string(j.head) {
+		return j, j.rewrite(func(func(*record)) {})
+	}
+	rest := b[len(j.head):]
+	for {
+		r, tail, ok := decodeRecord(rest)
+		if !ok {
+			break
+		}
+		replay(&r)
+		rest = tail
+		j.records++
+	}
+	return j, j.open(int64(len(b) - len(rest)))
+}
+
+// open maps the file from off on, which is where the next record goes.
+func (j *journal) open(off int64) error {
+	f, err := os.OpenFile(j.path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open the places of known objects: %w", err)
+	}
+	j.file = f
+	return j.mapAt(off)
+}
+
+// mapAt moves the mapping so that there is room from off on. The blocks are
+// allocated first: a store into a hole on a full disk would end the process.
+func (j *journal) mapAt(off int64) error {
+	page := int64(os.Getpagesize())
+	base := off / page * page
+	if err := j.file.Truncate(off); err != nil {
+		return err
+	}
+	if err := extend(j.file, off, base+journalWindow-off); err != nil {
+		return err
+	}
+	if err := j.unmap(); err != nil {
+		return err
+	}
+	win, err := unix.Mmap(int(j.file.Fd()), base, journalWindow, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	j.win, j.base, j.at = win, base, int(off-base)
+	return nil
+}
+
+// extend makes n bytes of zeros at off, with blocks behind them.
+func extend(f *os.File, off, n int64) error {
+	if allocate(int(f.Fd()), off, n) == nil {
+		return f.Truncate(off + n)
+	}
+	_, err := f.WriteAt(make([]byte, n), off)
+	return err
+}
+
+func (j *journal) unmap() error {
+	if j.win == nil {
+		return nil
+	}
+	err := unix.Munmap(j.win)
+	j.win = nil
+	return err
+}
+
+// add appends a record. A journal that cannot grow is given up: handles then
+// work until the next restart.
+func (j *journal) add(r record) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return
+	}
+	if len(j.win)-j.at < maxRecord+recordHead {
+		if j.err = j.mapAt(j.base + int64(j.at)); j.err != nil {
+			return
+		}
+	}
+	var buf [maxRecord]byte
+	b := r.append(buf[:0])
+	// The length goes last: until then the record is not there.
+	copy(j.win[j.at+2:], b[2:])
+	copy(j.win[j.at:], b[:2])
+	j.at += len(b)
+	j.records++
+}
+
+// worn reports whether most of the journal is of no use any more.
+func (j *journal) worn(live func() int) bool {
+	if j == nil {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err == nil && j.records > 1<<16 && j.records&0xfff == 0 && j.records > 4*live()
+}
+
+// rewriteOrGiveUp rewrites the journal while it is in use.
+func (j *journal) rewriteOrGiveUp(each func(put func(*record))) {
+	if err := j.rewrite(each); err != nil {
+		j.mu.Lock()
+		j.err = err
+		j.mu.Unlock()
+	}
+}
+
+// rewrite replaces the journal by what each gives.
+func (j *journal) rewrite(each func(put func(*record))) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f, err := renameio.NewPendingFile(j.path, renameio.WithPermissions(0o600), renameio.WithExistingPermissions())
+	if err != nil {
+		return fmt.Errorf("write the places of known objects: %w", err)
+	}
+	defer f.Cleanup()
+	b := append([]byte(nil), j.head...)
+	size := int64(0)
+	flush := func() {
+		if err == nil {
+			_, err = f.Write(b)
+		}
+		size += int64(len(b))
+		b = b[:0]
+	}
+	j.records = 0
+	each(func(r *record) {
+		b = r.append(b)
+		j.records++
+		if len(b) > 1<<20 {
+			flush()
+		}
+	})
+	flush()
+	if err == nil {
+		err = f.CloseAtomicallyReplace()
+	}
+	if err != nil {
+		return fmt.Errorf("write the places of known objects: %w", err)
+	}
+	if j.file != nil {
+		j.file.Close()
+	}
+	return j.open(size)
+}
+
+func (j *journal) close() error {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.err = os.ErrClosed
+	if err := j.unmap(); err != nil {
+		return err
+	}
+	if err := j.file.Truncate(j.base + int64(j.at)); err != nil {
+		return err
+	}
+	return j.file.Close()
+}

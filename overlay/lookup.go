@@ -1,0 +1,227 @@
+package overlay
+
+import (
+	"syscall"
+)
+
+// found is what a name in a directory stands for.
+type found struct {
+	st    sysStat
+	layer int
+	// whiteout says that the upper hides the name.
+	whiteout bool
+}
+
+// find looks a name up in a directory's layers, from the top.
+func (fs *FS) find(d *node, name *byte, f *found) error {
+	s, err := fs.stackOf(d)
+	if err != nil {
+		return err
+	}
+	f.whiteout = false
+	for i := range s.parts {
+		part := &s.parts[i]
+		err := fs.findIn(d, part, name, f)
+		if err == syscall.ENOENT && !f.whiteout {
+			continue
+		}
+		f.layer = part.layer
+		return err
+	}
+	return syscall.ENOENT
+}
+
+func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
+	dir, err := fs.partDir(d, part)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	if err := sysStatAt(dir.fd, name, &f.st); err != nil {
+		return err
+	}
+	if part.whiteouts && isWhiteout(dir.fd, name, &f.st) {
+		f.whiteout = true
+		return syscall.ENOENT
+	}
+	return nil
+}
+
+// showsThrough reports whether a lower layer has the name, so that its removal
+// from the upper needs a whiteout.
+func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
+	s, err := fs.stackOf(d)
+	if err != nil {
+		return false, err
+	}
+	for i := range s.parts {
+		if s.parts[i].layer == 0 {
+			continue
+		}
+		var f found
+		switch err := fs.findIn(d, &s.parts[i], name, &f); {
+		case err == nil:
+			return true, nil
+		case err != syscall.ENOENT:
+			return false, err
+		case f.whiteout:
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+// lookup gives the object that a name stands for, and its attributes.
+func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
+	var c cName
+	var f found
+	if err := fs.find(d, c.set(name), &f); err != nil {
+		return nil, err
+	}
+	n, err := fs.meet(d, name, &f, false)
+	if err == nil {
+		*st = f.st
+	}
+	return n, err
+}
+
+// lookupLocked is lookup for who holds d.mu.
+func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
+	var c cName
+	if err := fs.find(d, c.set(name), f); err != nil {
+		return nil, err
+	}
+	return fs.meet(d, name, f, true)
+}
+
+// meet gives the node of what was found under a name and makes it known there.
+func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
+	id, err := fs.idOf(d, name, f)
+	if err != nil {
+		return nil, err
+	}
+	n := fs.nodes.get(id)
+	if n == nil || n.typ != f.st.typ() {
+		n, err = fs.greet(d, name, id, f)
+	} else if n.hasPlace(d, name) == nil {
+		err = fs.meetAgain(n, d, name, f, locked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n, fs.follow(n, f)
+}
+
+// idOf gives the ID that clients know what was found by.
+func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
+	id := fs.identity(f.layer, &f.st)
+	if f.layer != 0 || !fs.marked {
+		return id, nil
+	}
+	if known, ok := fs.origins.get(id); ok {
+		return known, nil
+	}
+	dir, err := fs.dirFD(d, 0)
+	if err != nil {
+		return ID{}, err
+	}
+	defer dir.release()
+	var c cName
+	return fs.trueID(0, dir.fd, c.set(name), id, &f.st)
+}
+
+// greet makes the node of an object that is met for the first time.
+func (fs *FS) greet(d *node, name []byte, id ID, f *found) (*node, error) {
+	n, made := fs.nodes.intern(id, f.st.typ(), newPlace(d, name, f.layer))
+	if made {
+		fs.journal.add(record{op: recPlace, layer: uint8(f.layer), typ: n.typ, id: id, other: d.id, name: name})
+		if f.layer == 0 {
+			n.setBehind(fs.identity(0, &f.st))
+		}
+	}
+	if fs.marked && !n.isDir() && fs.indexed.has(id) {
+		return n, fs.attachIndex(n)
+	}
+	return n, nil
+}
+
+// meetAgain makes one more name of a known object known. The name is looked at
+// again under the directory's lock: without it the object could have been renamed
+// since, and would be given a name that it has lost.
+func (fs *FS) meetAgain(n, d *node, name []byte, f *found, locked bool) error {
+	if !locked {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		var c cName
+		was := f.st.ino
+		if err := fs.find(d, c.set(name), f); err != nil {
+			return err
+		}
+		if f.st.ino != was {
+			return syscall.ENOENT
+		}
+	}
+	fs.name(n, d, name, f.layer)
+	return nil
+}
+
+// follow replaces the attributes found by those of the copy, when the name is
+// one of a lower file that was copied up by another of its names.
+func (fs *FS) follow(n *node, f *found) error {
+	p := n.places.Load()
+	if f.layer == 0 || n.isDir() || p == nil || p.layer != 0 {
+		return nil
+	}
+	return fs.stat(n, &f.st)
+}
+
+// attachIndex gives a copied-up file that had several names its place in the
+// index.
+func (fs *FS) attachIndex(n *node) error {
+	name := indexName(n.id)
+	var c cName
+	dir, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	n.linkDelta.Store(readLowerLinks(dir.fd, c.set([]byte(name))) - 1)
+	n.addPlace(fs.index, []byte(name), 0)
+	return nil
+}
+
+// Lookup gives the object called name in dir, "." and ".." included; above the
+// root is the root. dirAttr is filled when hasDir.
+func (fs *FS) Lookup(dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, err error) {
+	d, err := fs.dirNode(dir)
+	if err != nil {
+		return false, err
+	}
+	var st sysStat
+	if err := fs.stat(d, &st); err != nil {
+		return false, err
+	}
+	fs.fill(d, &st, dirAttr)
+	n := d
+	switch {
+	case string(name) == ".":
+	case string(name) == "..":
+		n = d.parent()
+		err = fs.stat(n, &st)
+	default:
+		n, err = fs.lookup(d, name, &st)
+	}
+	if err != nil {
+		return true, err
+	}
+	fs.fill(n, &st, child)
+	return true, nil
+}
+
+// parent gives the directory that a directory is in; the root's is the root.
+func (n *node) parent() *node {
+	if p := n.places.Load(); p != nil && p.parent != nil {
+		return p.parent
+	}
+	return n
+}

@@ -1,0 +1,392 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	defaultFileMode = 0o644
+	defaultDirMode  = 0o755
+	// exclusiveMode is a file's until the SETATTR that follows an exclusive CREATE.
+	exclusiveMode = 0o600
+)
+
+// names is a directory whose names are being changed: locked, in the upper.
+type names struct {
+	fs   *FS
+	node *node
+	dir  *openFile // in the upper
+	pre  sysStat
+	// touched says that a name was made or removed.
+	touched bool
+}
+
+// change locks a directory for a change of its names and takes down its
+// attributes.
+func (fs *FS) change(c Caller, dir ID, w *Change) (*names, error) {
+	d, err := fs.changeable(c, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !d.isDir() {
+		return nil, syscall.ENOTDIR
+	}
+	if err := acquire(c, &d.mu); err != nil {
+		return nil, err
+	}
+	in, err := fs.names(d)
+	if err != nil {
+		d.mu.Unlock()
+		return nil, err
+	}
+	w.before(&in.pre)
+	return in, nil
+}
+
+// names is for who holds d.mu.
+func (fs *FS) names(d *node) (*names, error) {
+	in := &names{fs: fs, node: d}
+	var err error
+	if in.dir, err = fs.dirFD(d, 0); err != nil {
+		return nil, err
+	}
+	if err := sysFstat(in.dir.fd, &in.pre); err != nil {
+		in.dir.release()
+		return nil, err
+	}
+	if in.pre.nlink == 0 {
+		in.dir.release()
+		return nil, syscall.ESTALE
+	}
+	return in, nil
+}
+
+// done takes down the attributes after, and unlocks.
+func (in *names) done(w *Change) {
+	in.finish(w)
+	in.dir.release()
+	in.node.mu.Unlock()
+}
+
+// finish makes sure that a change of the names shows in the directory's mtime:
+// Apple's client looks at nothing else, and a coarse clock may have stood still.
+func (in *names) finish(w *Change) {
+	var st sysStat
+	if sysFstat(in.dir.fd, &st) != nil {
+		return
+	}
+	if in.touched && st.mtime == in.pre.mtime {
+		m := st.mtime
+		if m.Nsec++; m.Nsec == 1e9 {
+			m = Time{Sec: m.Sec + 1}
+		}
+		t := target{fd: in.dir.fd, path: true, dirfd: in.dir.fd, name: &dotName[0]}
+		if t.utimes(unix.Timespec{Nsec: utimeOmit}, unix.Timespec{Sec: m.Sec, Nsec: int64(m.Nsec)}) == nil {
+			_ = sysFstat(in.dir.fd, &st)
+		}
+	}
+	w.HasPost = true
+	in.fs.fill(in.node, &st, &w.Post)
+}
+
+// Create makes a regular file. With Exclusive the verifier is kept in the
+// file's times until the client sets them (RFC 1813 §3.3.8), so that the same
+// call sent again finds it, after a restart too.
+func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr, w *Change) error {
+	in, err := fs.change(c, dir, w)
+	if err != nil {
+		return err
+	}
+	s := createAttr(how)
+	err = in.makeFile(c, name, &s, child)
+	in.done(w)
+	if err != syscall.EEXIST || how.Mode == Guarded {
+		return err
+	}
+	return fs.reuse(c, in.node, name, how, &s, child)
+}
+
+// createAttr gives the attributes that a new file gets.
+func createAttr(how *CreateHow) SetAttr {
+	if how.Mode != Exclusive {
+		return how.Attr
+	}
+	at, mt := verifierTimes(how.Verifier)
+	return SetAttr{SetMode: true, Mode: exclusiveMode, SetAtime: ClientTime, SetMtime: ClientTime, Atime: at, Mtime: mt}
+}
+
+// verifierTimes hides an exclusive create's verifier in two times that every
+// file system can keep.
+func verifierTimes(v [8]byte) (atime, mtime Time) {
+	return Time{Sec: int64(binary.BigEndian.Uint32(v[:4]) & 0x7fffffff)}, Time{Sec: int64(binary.BigEndian.Uint32(v[4:]) & 0x7fffffff)}
+}
+
+// makeFile makes a file that must not exist. Its descriptor is kept: the client
+// is about to write.
+func (in *names) makeFile(c Caller, name []byte, s *SetAttr, child *Attr) error {
+	fs := in.fs
+	mode := uint32(defaultFileMode)
+	if s.SetMode {
+		mode = s.Mode & 0o7777
+	}
+	fd := -1
+	var st sysStat
+	err := in.make(name, func(dirfd int, name *byte) (err error) {
+		if fd, err = fs.openAt(dirfd, name, openMake, mode); err != nil {
+			return err
+		}
+		if err = settle(target{fd: fd, dirfd: dirfd, name: name}, c, mode, s, &st, &in.pre); err != nil {
+			unix.Close(fd)
+			_ = sysUnlinkAt(dirfd, name, 0)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n, err := in.born(name, &st)
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	fs.files.replace(&n.file, fd, true).release()
+	fs.fill(n, &st, child)
+	return nil
+}
+
+// settle gives a new object the attributes that were asked for and that making
+// it did not give: the process's umask and the directory have their say there.
+func settle(t target, c Caller, mode uint32, s *SetAttr, st, dir *sysStat) error {
+	if err := sysFstat(t.fd, st); err != nil {
+		return err
+	}
+	set := *s
+	set.SetMode, set.Mode = st.mode&0o7777 != mode && st.typ() != ModeSymlink, mode
+	if dir.mode&0o2000 != 0 && st.isDir() {
+		set.Mode |= 0o2000 // inherited
+		set.SetMode = st.mode&0o7777 != set.Mode
+	}
+	if s.SetSize && s.Size != 0 && st.typ() == ModeRegular {
+		if err := sysFtruncate(t.fd, s.Size); err != nil {
+			return err
+		}
+	}
+	inheritGroup(&set, c, st, dir)
+	if !set.SetMode && !set.SetUID && !set.SetGID && !set.SetSize && set.SetAtime == DontChange && set.SetMtime == DontChange {
+		return nil
+	}
+	if err := applyAttr(t, &set, st); err != nil {
+		return err
+	}
+	return sysFstat(t.fd, st)
+}
+
+// inheritGroup gives a new object the caller's group, where the directory does
+// not hand on its own.
+func inheritGroup(set *SetAttr, c Caller, st, dir *sysStat) {
+	if !set.SetGID && dir.mode&0o2000 == 0 && c.UID == st.uid && c.GID != st.gid && c.GID != noGroup {
+		set.SetGID, set.GID = true, c.GID
+	}
+}
+
+// noGroup is the group of a caller that has none to give.
+const noGroup = ^uint32(0)
+
+// born makes the node of an object that was just made under name.
+func (in *names) born(name []byte, st *sysStat) (*node, error) {
+	f := found{st: *st}
+	if in.fs.marked {
+		id := in.fs.identity(0, st)
+		in.fs.origins.put(id, id)
+	}
+	return in.fs.meet(in.node, name, &f, true)
+}
+
+// reuse answers a CREATE of a file that exists.
+func (fs *FS) reuse(c Caller, d *node, name []byte, how *CreateHow, s *SetAttr, child *Attr) error {
+	var st sysStat
+	n, err := fs.lookup(d, name, &st)
+	if err != nil {
+		return err
+	}
+	if !n.isRegular() {
+		return syscall.EEXIST
+	}
+	fs.fill(n, &st, child)
+	switch {
+	case how.Mode == Exclusive:
+		if st.atime != s.Atime || st.mtime != s.Mtime {
+			return syscall.EEXIST
+		}
+	case s.SetSize:
+		w := Change{}
+		if err := fs.Setattr(c, n.id, &SetAttr{SetSize: true, Size: s.Size}, &w); err != nil {
+			return err
+		}
+		*child = w.Post
+	}
+	return nil
+}
+
+// make calls f to make an object under a name that must not exist. Over a
+// whiteout it is made in the work directory and then takes the whiteout's place.
+func (in *names) make(name []byte, f func(dirfd int, name *byte) error) error {
+	var c cName
+	cn := c.set(name)
+	over, err := in.free(cn)
+	if err != nil {
+		return err
+	}
+	if over {
+		err = in.makeOver(cn, f)
+	} else {
+		err = f(in.dir.fd, cn)
+	}
+	if err == nil {
+		in.touch()
+	}
+	return err
+}
+
+// touch notes that a name was made or removed.
+func (in *names) touch() {
+	in.touched = true
+	in.node.dir.version.Add(1)
+}
+
+// free reports EEXIST where the layers have the name, and whether a whiteout in
+// the upper hides it. Without marks the system finds out by itself.
+func (in *names) free(name *byte) (whiteout bool, err error) {
+	if !in.fs.marked {
+		return false, nil
+	}
+	var was found
+	switch err := in.fs.find(in.node, name, &was); err {
+	case nil:
+		return false, syscall.EEXIST
+	case syscall.ENOENT:
+		return was.whiteout && was.layer == 0, nil
+	default:
+		return false, err
+	}
+}
+
+// makeOver makes an object in the work directory and swaps it for a whiteout.
+func (in *names) makeOver(name *byte, f func(dirfd int, name *byte) error) error {
+	work, err := in.fs.dirFD(in.fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	tmp := cString(in.fs.tmpName())
+	if err := f(work.fd, tmp); err != nil {
+		return err
+	}
+	var st sysStat
+	err = sysStatAt(work.fd, tmp, &st)
+	if err == nil && st.isDir() {
+		err = setDirMark(work.fd, tmp, markOpaque, "y")
+	}
+	if err == nil {
+		err = sysExchangeAt(work.fd, tmp, in.dir.fd, name)
+	}
+	if err != nil {
+		_ = removeAt(work.fd, tmp)
+		return err
+	}
+	return removeAt(work.fd, tmp)
+}
+
+// Mkdir makes a directory.
+func (fs *FS) Mkdir(c Caller, dir ID, name []byte, s *SetAttr, child *Attr, w *Change) error {
+	mode := uint32(defaultDirMode)
+	if s.SetMode {
+		mode = s.Mode & 0o7777
+	}
+	return fs.makeNode(c, dir, name, mode, s, child, w, func(dirfd int, name *byte) error {
+		return sysMkdirAt(dirfd, name, mode)
+	})
+}
+
+// Symlink makes a symbolic link. Its mode is what the system gives it.
+func (fs *FS) Symlink(c Caller, dir ID, name, to []byte, s *SetAttr, child *Attr, w *Change) error {
+	if len(to) >= maxTarget {
+		return syscall.ENAMETOOLONG
+	}
+	if len(to) == 0 {
+		return syscall.EINVAL
+	}
+	ct := append(append(make([]byte, 0, len(to)+1), to...), 0)
+	return fs.makeNode(c, dir, name, 0, s, child, w, func(dirfd int, name *byte) error {
+		return sysSymlinkAt(&ct[0], dirfd, name)
+	})
+}
+
+// Mknod makes a FIFO, a socket's name, or a device where the system lets the
+// server.
+func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *SetAttr, child *Attr, w *Change) error {
+	switch typ {
+	case ModeFIFO, ModeSocket, ModeChar, ModeBlock:
+	default:
+		return ErrBadType
+	}
+	mode := uint32(defaultFileMode)
+	if s.SetMode {
+		mode = s.Mode & 0o7777
+	}
+	return fs.makeNode(c, dir, name, mode, s, child, w, func(dirfd int, name *byte) error {
+		return sysMknodAt(dirfd, name, typ|mode, major, minor)
+	})
+}
+
+// makeNode makes anything but a regular file with a call of the system.
+func (fs *FS) makeNode(c Caller, dir ID, name []byte, mode uint32, s *SetAttr, child *Attr, w *Change, mk func(dirfd int, name *byte) error) error {
+	in, err := fs.change(c, dir, w)
+	if err != nil {
+		return err
+	}
+	defer in.done(w)
+	var st sysStat
+	err = in.make(name, func(dirfd int, cn *byte) error {
+		if err := mk(dirfd, cn); err != nil {
+			return err
+		}
+		err := fs.settleAt(c, dirfd, cn, mode, s, &st, &in.pre)
+		if err != nil {
+			_ = removeAt(dirfd, cn)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n, err := in.born(name, &st)
+	if err != nil {
+		return err
+	}
+	fs.fill(n, &st, child)
+	return nil
+}
+
+// settleAt opens what was just made as a place to look from, for settle. A new
+// directory's descriptor would be opened next anyway.
+func (fs *FS) settleAt(c Caller, dirfd int, name *byte, mode uint32, s *SetAttr, st, dir *sysStat) error {
+	fd, err := fs.openAt(dirfd, name, openPin, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return settle(target{fd: fd, path: true, dirfd: dirfd, name: name}, c, mode, s, st, dir)
+}
+
+// removeAt removes a name in the work directory, whatever it stands for.
+func removeAt(dirfd int, name *byte) error {
+	err := sysUnlinkAt(dirfd, name, 0)
+	if err == syscall.EISDIR || err == syscall.EPERM {
+		return sysUnlinkAt(dirfd, name, unix.AT_REMOVEDIR)
+	}
+	return err
+}

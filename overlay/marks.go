@@ -1,0 +1,122 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The marks of overlayfs's userxattr format, and our own.
+const (
+	markPrefix   = "user.overlay."
+	markWhiteout = markPrefix + "whiteout" // on an empty file: the name is gone
+	markOpaque   = markPrefix + "opaque"   // y: lower layers do not show; x: whiteouts are inside
+	markImpure   = markPrefix + "impure"   // objects inside carry markOrigin
+
+	ownPrefix  = "user.nixnfsd."
+	markOrigin = ownPrefix + "origin" // the ID from before copy-up
+	markLinks  = ownPrefix + "lowerlinks"
+	// markLayered is on an upper that was served with lower layers: its marks
+	// have to be read for good.
+	markLayered = ownPrefix + "layered"
+)
+
+func isOwnMark(name string) bool {
+	return strings.HasPrefix(name, markPrefix) || strings.HasPrefix(name, ownPrefix)
+}
+
+// noMark reports whether the error only says that a mark is not there.
+func noMark(err error) bool {
+	return errors.Is(err, errNoAttr) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM)
+}
+
+// dirMarks are a directory's marks.
+type dirMarks struct{ opaque, whiteouts, impure bool }
+
+// readMark reads a mark of an object in a layer; ok is false where there is none.
+// The system shows user xattrs only to who may read the object: in the upper the
+// owner takes that right, a lower object that he may not read counts as unmarked.
+func (fs *FS) readMark(in, fd int, name *byte, mark string, p []byte) (n int, ok bool, err error) {
+	n, err = getMark(fd, name, mark, p)
+	if err == syscall.EACCES && in == 0 {
+		err = fs.allowed(fd, name, 0o400, func() error {
+			n, err = getMark(fd, name, mark, p)
+			return err
+		})
+	}
+	if err != nil && (noMark(err) || in != 0 && err == syscall.EACCES) {
+		return 0, false, nil
+	}
+	return n, err == nil, gone(err)
+}
+
+func (fs *FS) readDirMarks(in, fd int, name *byte) (m dirMarks, err error) {
+	var b [2]byte
+	n, ok, err := fs.readMark(in, fd, name, markOpaque, b[:])
+	if err != nil {
+		return m, err
+	}
+	m.opaque = ok && n == 1 && b[0] == 'y'
+	m.whiteouts = ok && n == 1 && b[0] == 'x'
+	n, ok, err = fs.readMark(in, fd, name, markImpure, b[:])
+	m.impure = ok && n > 0
+	return m, err
+}
+
+// setDirMark marks a directory.
+func setDirMark(fd int, name *byte, mark, value string) error {
+	return setMark(fd, name, mark, []byte(value))
+}
+
+// isWhiteout reports whether the name is a whiteout. Only an empty regular file
+// can be one.
+func isWhiteout(fd int, name *byte, st *sysStat) bool {
+	if st.typ() != ModeRegular || st.size != 0 {
+		return false
+	}
+	var b [2]byte
+	_, err := getMark(fd, name, markWhiteout, b[:])
+	return err == nil || errors.Is(err, unix.ERANGE)
+}
+
+// originLen is the length of markOrigin's value: a version, fileid, generation.
+const originLen = 17
+
+const originVersion = 1
+
+func encodeOrigin(id ID) []byte {
+	b := make([]byte, 0, originLen)
+	b = append(b, originVersion)
+	b = binary.BigEndian.AppendUint64(b, id.Fileid)
+	return binary.BigEndian.AppendUint64(b, id.Gen)
+}
+
+// readOrigin gives the ID that an object of the upper had before it was copied
+// up, if it was.
+func (fs *FS) readOrigin(fd int, name *byte) (id ID, ok bool, err error) {
+	var b [originLen + 1]byte
+	n, ok, err := fs.readMark(0, fd, name, markOrigin, b[:])
+	if err != nil || !ok {
+		return ID{}, false, err
+	}
+	if n != originLen || b[0] != originVersion {
+		return ID{}, false, syscall.EIO
+	}
+	return ID{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}, true, nil
+}
+
+// readLowerLinks gives how many lower names a copied-up object still has.
+func readLowerLinks(fd int, name *byte) int32 {
+	var b [4]byte
+	if n, err := getMark(fd, name, markLinks, b[:]); err != nil || n != 4 {
+		return 0
+	}
+	return int32(binary.BigEndian.Uint32(b[:]))
+}
+
+func writeLowerLinks(fd int, name *byte, links int32) error {
+	return setMark(fd, name, markLinks, binary.BigEndian.AppendUint32(nil, uint32(links)))
+}

@@ -1,0 +1,54 @@
+package overlay
+
+import (
+	"fmt"
+)
+
+// Options say what to open.
+type Options struct {
+	// Upper is the writable directory. It has to exist.
+	Upper string
+	// Lowers are read-only directories that are merged under it; the first
+	// wins. Nothing may change in them while they are served.
+	Lowers []string
+	// Work holds what is half made, on Upper's file system; it is made where it
+	// is missing. Default: Upper with ".work" appended.
+	Work string
+	// State is where the places of the objects that clients know are kept, so
+	// that handles work after a restart. Empty: they are not kept.
+	State string
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+	// MaxOpen bounds the descriptors that are kept open between calls.
+	// Zero: half of what the process may open, at most 4096.
+	MaxOpen int
+}
+
+// LockedError says that another server holds the upper directory.
+type LockedError struct {
+	Dir string
+	PID int // of the holder; 0 where it is not known
+}
+
+func (e *LockedError) Error() string {
+	if e.PID != 0 {
+		return fmt.Sprintf("%s is served by another nixnfsd, process %d", e.Dir, e.PID)
+	}
+	return e.Dir + " is served by another nixnfsd"
+}
+
+// UnfitError says that a directory cannot be what it was given as.
+type UnfitError struct {
+	Dir    string
+	Reason string // what is missing, as the end of a sentence "DIR …"
+	Err    error  // of the system call that showed it; may be nil
+}
+
+func (e *UnfitError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s %s: %v", e.Dir, e.Reason, e.Err)
+	}
+	return e.Dir + " " + e.Reason
+}
+
+func (e *UnfitError) Unwrap() error { return e.Err }

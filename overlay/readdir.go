@@ -1,0 +1,339 @@
+package overlay
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The cookies of "." and ".."; those of names come after.
+const (
+	cookieDot = iota + 1
+	cookieDotDot
+	firstCookie
+)
+
+// cookieOf is where a name stands in a listing: a hash, so that it stays where
+// it is while other names come and go, over restarts too. It fits a signed
+// 64-bit offset.
+func cookieOf(name []byte) uint64 { return max(hashBytes(name)>>1, firstCookie) }
+
+// listing is what a directory holds, in the order of the cookies.
+type listing struct {
+	entries []listEntry
+	names   []byte
+	// version and the times tell whether it still is what the directory holds.
+	version      uint64
+	mtime, ctime Time
+}
+
+type listEntry struct {
+	cookie uint64
+	fileid uint64
+	at     uint32 // in names
+	size   uint8
+	dead   uint32 // atomic; not 0: the name was removed since
+}
+
+func (l *listing) name(e *listEntry) []byte { return l.names[e.at : e.at+uint32(e.size)] }
+
+// after gives the index of the first entry behind a cookie.
+func (l *listing) after(cookie uint64) int {
+	i, _ := slices.BinarySearchFunc(l.entries, cookie+1, func(e listEntry, c uint64) int { return cmp.Compare(e.cookie, c) })
+	return i
+}
+
+// listBuffer is how much one getdents takes.
+const listBuffer = 64 << 10
+
+// readDirents calls f for every name in a directory but "." and "..".
+func readDirents(fd int, f func(ino uint64, typ uint8, name []byte) error) error {
+	buf := make([]byte, listBuffer)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n <= 0 {
+			return err
+		}
+		for b := buf[:n]; len(b) > 0; {
+			ino, typ, name, rest := direntFields(b)
+			b = rest
+			if string(name) == "." || string(name) == ".." || ino == 0 {
+				continue
+			}
+			if err := f(ino, typ, name); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// listPart reads the names of one layer's part of a directory.
+func (fs *FS) listPart(d *node, part *stackPart, f func(dirfd int, ino uint64, typ uint8, name []byte) error) error {
+	dir, err := fs.partDir(d, part)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	fd, err := fs.openAt(dir.fd, &dotName[0], openList, 0)
+	if err != nil {
+		return gone(err)
+	}
+	defer unix.Close(fd)
+	return readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dir.fd, ino, typ, name) })
+}
+
+// list reads a directory's merged names.
+func (fs *FS) list(d *node) (*listing, error) {
+	l := &listing{version: d.dir.version.Load()}
+	var st sysStat
+	if err := fs.stat(d, &st); err != nil {
+		return nil, err
+	}
+	l.mtime, l.ctime = st.mtime, st.ctime
+	s, err := fs.stackOf(d)
+	if err != nil {
+		return nil, err
+	}
+	m := merger{fs: fs, l: l}
+	if len(s.parts) > 1 {
+		m.seen = make(map[string]struct{})
+	}
+	for i := range s.parts {
+		m.part = &s.parts[i]
+		if err := fs.listPart(d, m.part, m.add); err != nil {
+			return nil, err
+		}
+	}
+	l.sort()
+	return l, nil
+}
+
+func (l *listing) sort() {
+	slices.SortFunc(l.entries, func(a, b listEntry) int {
+		if c := cmp.Compare(a.cookie, b.cookie); c != 0 {
+			return c
+		}
+		return slices.Compare(l.name(&a), l.name(&b))
+	})
+	for i := 1; i < len(l.entries); i++ { // names of one hash stand in a row
+		if l.entries[i].cookie <= l.entries[i-1].cookie {
+			l.entries[i].cookie = l.entries[i-1].cookie + 1
+		}
+	}
+}
+
+// merger adds the names of one part after another to a listing.
+type merger struct {
+	fs   *FS
+	l    *listing
+	part *stackPart
+	// seen holds the names of the layers above, where there are several.
+	seen map[string]struct{}
+}
+
+func (m *merger) add(dirfd int, ino uint64, typ uint8, name []byte) error {
+	if m.seen != nil {
+		if _, ok := m.seen[string(name)]; ok {
+			return nil
+		}
+		m.seen[string(name)] = struct{}{}
+	}
+	id, ok, err := m.identify(dirfd, ino, typ, name)
+	if err != nil || !ok {
+		return err
+	}
+	e := listEntry{
+		cookie: cookieOf(name), fileid: id, at: uint32(len(m.l.names)),
+		size: uint8(len(name)),
+	}
+	m.l.names = append(m.l.names, name...)
+	m.l.entries = append(m.l.entries, e)
+	return nil
+}
+
+// identify gives the fileid of a name, and whether it shows at all. Only where
+// the directory is marked does it have to look at more than the entry.
+func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid uint64, show bool, err error) {
+	part := m.part
+	l := &m.fs.layers[part.layer]
+	maybeWhiteout := part.whiteouts && (typ == unix.DT_REG || typ == unix.DT_UNKNOWN)
+	if !maybeWhiteout && !part.impure && l.space == 0 {
+		return ino, true, nil
+	}
+	if !maybeWhiteout && !part.impure && ino>>spaceShift == 0 {
+		return l.space<<spaceShift | ino, true, nil
+	}
+	var c cName
+	var st sysStat
+	cn := c.set(name)
+	if err := sysStatAt(dirfd, cn, &st); err != nil {
+		if err == syscall.ENOENT {
+			err = nil
+		}
+		return 0, false, err
+	}
+	if maybeWhiteout && isWhiteout(dirfd, cn, &st) {
+		return 0, false, nil
+	}
+	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st), &st)
+	return id.Fileid, true, err
+}
+
+// listingOf gives a listing to page through. At the start of a directory it has
+// to be what the directory holds now; further on the one that was begun serves,
+// less what was removed since.
+func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
+	l := d.dir.list.Load()
+	fresh := l != nil && l.version == d.dir.version.Load() && l.mtime == st.mtime && l.ctime == st.ctime
+	if l != nil && (fresh || cookie >= firstCookie) {
+		fs.lists.touch(d, l)
+		return l, nil
+	}
+	l, err := fs.list(d)
+	if err != nil {
+		return nil, err
+	}
+	d.dir.list.Store(l)
+	fs.lists.touch(d, l)
+	return l, nil
+}
+
+// unlist takes a removed name out of the listing that is being paged through.
+func (in *names) unlist(name []byte) {
+	l := in.node.dir.list.Load()
+	if l == nil {
+		return
+	}
+	for i := l.after(cookieOf(name) - 1); i < len(l.entries); i++ {
+		e := &l.entries[i]
+		if string(l.name(e)) == string(name) {
+			atomic.StoreUint32(&e.dead, 1)
+			return
+		}
+		if e.cookie > cookieOf(name)+uint64(len(l.entries)) {
+			return
+		}
+	}
+}
+
+// Readdir gives the entries behind a cookie to emit until it returns false.
+func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr, emit func(*DirEntry) bool) (eof bool, err error) {
+	d, err := fs.dirNode(dir)
+	if err != nil {
+		return false, err
+	}
+	if !c.MayBlock {
+		return false, ErrWouldBlock
+	}
+	var st sysStat
+	if err := fs.stat(d, &st); err != nil {
+		return false, err
+	}
+	fs.fill(d, &st, dirAttr)
+	l, err := fs.listingOf(d, &st, cookie)
+	if err != nil {
+		return false, err
+	}
+	p := pager{fs: fs, d: d, l: l, attrs: attrs, emit: emit}
+	return p.page(cookie)
+}
+
+// pager gives one page of a listing.
+type pager struct {
+	fs    *FS
+	d     *node
+	l     *listing
+	attrs bool
+	emit  func(*DirEntry) bool
+	entry DirEntry
+	attr  Attr
+}
+
+func (p *pager) page(cookie uint64) (eof bool, err error) {
+	if cookie < cookieDot && !p.dot(".", cookieDot, p.d) {
+		return false, nil
+	}
+	if cookie < cookieDotDot && !p.dot("..", cookieDotDot, p.d.parent()) {
+		return false, nil
+	}
+	for i := p.l.after(max(cookie, cookieDotDot)); i < len(p.l.entries); i++ {
+		e := &p.l.entries[i]
+		if atomic.LoadUint32(&e.dead) != 0 {
+			continue
+		}
+		if more, err := p.give(e); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (p *pager) dot(name string, cookie uint64, n *node) bool {
+	p.entry = DirEntry{Name: []byte(name), Fileid: n.id.Fileid, Cookie: cookie}
+	var st sysStat
+	if p.attrs && p.fs.stat(n, &st) == nil {
+		p.fs.fill(n, &st, &p.attr)
+		p.entry.Attr = &p.attr
+	}
+	return p.emit(&p.entry)
+}
+
+func (p *pager) give(e *listEntry) (more bool, err error) {
+	name := p.l.name(e)
+	p.entry = DirEntry{Name: name, Fileid: e.fileid, Cookie: e.cookie}
+	if p.attrs {
+		var st sysStat
+		n, err := p.fs.lookup(p.d, name, &st)
+		switch {
+		case err == syscall.ENOENT:
+			return true, nil // removed behind the listing
+		case err == nil:
+			p.fs.fill(n, &st, &p.attr)
+			p.entry.Attr, p.entry.Fileid = &p.attr, n.id.Fileid
+		}
+	}
+	return p.emit(&p.entry), nil
+}
+
+// emptiness reports whether a directory shows no names, and gives the whiteouts
+// in its upper part as C strings.
+func (fs *FS) emptiness(n *node) (empty bool, whiteouts []string, err error) {
+	l, err := fs.list(n)
+	if err != nil {
+		return false, nil, err
+	}
+	s, err := fs.stackOf(n)
+	if err != nil {
+		return false, nil, err
+	}
+	if top := &s.parts[0]; top.layer == 0 && top.whiteouts {
+		err = fs.listPart(n, top, func(dirfd int, _ uint64, _ uint8, name []byte) error {
+			var c cName
+			var st sysStat
+			if sysStatAt(dirfd, c.set(name), &st) == nil && isWhiteout(dirfd, c.set(name), &st) {
+				whiteouts = append(whiteouts, string(name)+"\x00")
+			}
+			return nil
+		})
+	}
+	return len(l.entries) == 0, whiteouts, err
+}
+
+// children gives a directory's names.
+func (fs *FS) children(n *node) ([]string, error) {
+	l, err := fs.list(n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(l.entries))
+	for i := range l.entries {
+		out[i] = string(l.name(&l.entries[i]))
+	}
+	return out, nil
+}

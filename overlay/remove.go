@@ -1,0 +1,262 @@
+package overlay
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Remove removes a name of anything but a directory.
+func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
+	in, err := fs.change(c, dir, w)
+	if err != nil {
+		return err
+	}
+	defer in.done(w)
+	var f found
+	n, err := fs.lookupLocked(in.node, name, &f)
+	if err != nil {
+		return err
+	}
+	if n.isDir() {
+		return syscall.EISDIR
+	}
+	if slowToFree(&f.st) && !c.MayBlock {
+		return ErrWouldBlock
+	}
+	return in.remove(n, name, &f)
+}
+
+// bigFile is from where on freeing a file's blocks is worth a worker.
+const bigFile = 64 << 20
+
+func slowToFree(st *sysStat) bool { return st.nlink == 1 && st.used >= bigFile }
+
+func (in *names) remove(n *node, name []byte, f *found) error {
+	fs := in.fs
+	var c cName
+	cn := c.set(name)
+	hidden, err := in.hides(cn)
+	if err != nil {
+		return err
+	}
+	if f.layer == 0 && f.st.nlink == 1 {
+		fs.pinYoung(n, in.dir.fd, cn, &f.st)
+	}
+	if hidden {
+		err = in.whiteout(cn)
+	} else {
+		err = sysUnlinkAt(in.dir.fd, cn, 0)
+	}
+	if err != nil {
+		return err
+	}
+	in.lost(n, name, f)
+	return nil
+}
+
+// lost forgets a name that is gone, and the object where it was the last.
+func (in *names) lost(n *node, name []byte, f *found) {
+	fs := in.fs
+	in.touch()
+	in.unlist(name)
+	fs.lostLower(n, f)
+	if f.st.nlink <= 1 && n.linkDelta.Load() == 0 || fs.unreachable(n) {
+		fs.forget(n)
+		return
+	}
+	fs.unname(n, in.node, name)
+}
+
+// unreachable reports whether a file that was copied up with several names has
+// lost the last of them: only the index still holds it.
+func (fs *FS) unreachable(n *node) bool {
+	if n.linkDelta.Load() == 0 {
+		return false
+	}
+	var st sysStat
+	var a Attr
+	if fs.stat(n, &st) != nil {
+		return false
+	}
+	fs.fill(n, &st, &a)
+	if a.Nlink > 0 {
+		return false
+	}
+	fs.unindex(n)
+	return true
+}
+
+// hides reports whether a lower layer would show the name if the upper lost it.
+func (in *names) hides(name *byte) (bool, error) {
+	if !in.fs.marked {
+		return false, nil
+	}
+	return in.fs.showsThrough(in.node, name)
+}
+
+// whiteout puts a whiteout in a name's place, in one step.
+func (in *names) whiteout(name *byte) error {
+	fs := in.fs
+	if err := in.markWhiteouts(); err != nil {
+		return err
+	}
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	tmp := cString(fs.tmpName())
+	if err := makeWhiteout(fs, work.fd, tmp); err != nil {
+		return err
+	}
+	var st sysStat
+	if sysStatAt(in.dir.fd, name, &st) == nil && st.isDir() {
+		if err = sysExchangeAt(work.fd, tmp, in.dir.fd, name); err == nil {
+			return fs.discard(work.fd, tmp)
+		}
+	} else {
+		err = sysRenameAt(work.fd, tmp, in.dir.fd, name)
+	}
+	if err != nil {
+		_ = removeAt(work.fd, tmp)
+	}
+	return err
+}
+
+func makeWhiteout(fs *FS, dirfd int, name *byte) error {
+	fd, err := fs.openAt(dirfd, name, openMake, 0o600)
+	if err != nil {
+		return err
+	}
+	unix.Close(fd)
+	return setMark(dirfd, name, markWhiteout, []byte("y"))
+}
+
+// markWhiteouts marks the directory as one that holds whiteouts, as overlayfs
+// wants it.
+func (in *names) markWhiteouts() error {
+	s, err := in.fs.stackOf(in.node)
+	if err != nil {
+		return err
+	}
+	if s.parts[0].whiteouts {
+		return nil
+	}
+	if err := setDirMark(in.dir.fd, &dotName[0], markOpaque, "x"); err != nil {
+		return err
+	}
+	in.node.restack(s, func(p *stackPart) { p.whiteouts = true })
+	return nil
+}
+
+// restack replaces a directory's stack by one whose part in the upper differs.
+func (n *node) restack(s *stack, f func(*stackPart)) {
+	next := &stack{parts: append([]stackPart(nil), s.parts...)}
+	f(&next.parts[0])
+	n.dir.stack.Store(next)
+}
+
+// discard removes a tree in the work directory.
+func (fs *FS) discard(work int, name *byte) error {
+	fd, err := sysOpenAt(work, name, openList, 0)
+	if err != nil {
+		return removeAt(work, name)
+	}
+	defer unix.Close(fd)
+	var names []string
+	err = readDirents(fd, func(_ uint64, _ uint8, b []byte) error {
+		names = append(names, string(b)+"\x00")
+		return nil
+	})
+	for _, n := range names {
+		if err == nil {
+			err = fs.discard(fd, cString(n))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return removeAt(work, name)
+}
+
+// Rmdir removes an empty directory.
+func (fs *FS) Rmdir(c Caller, dir ID, name []byte, w *Change) error {
+	in, err := fs.change(c, dir, w)
+	if err != nil {
+		return err
+	}
+	defer in.done(w)
+	var f found
+	n, err := fs.lookupLocked(in.node, name, &f)
+	if err != nil {
+		return err
+	}
+	if !n.isDir() {
+		return syscall.ENOTDIR
+	}
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	return in.rmdir(n, name, &f)
+}
+
+func (in *names) rmdir(n *node, name []byte, f *found) error {
+	fs := in.fs
+	var c cName
+	cn := c.set(name)
+	hidden, err := in.clearDir(n, cn)
+	if err != nil {
+		return err
+	}
+	fs.pinYoung(n, in.dir.fd, cn, &f.st)
+	if hidden {
+		err = in.whiteout(cn)
+	} else {
+		err = sysUnlinkAt(in.dir.fd, cn, unix.AT_REMOVEDIR)
+	}
+	if err != nil {
+		return err
+	}
+	in.touch()
+	in.unlist(name)
+	fs.forget(n)
+	return nil
+}
+
+// clearDir finds out whether a directory is empty in the merged view and drops
+// the whiteouts from its upper part where it goes by itself. hidden says that a whiteout
+// has to take its place.
+func (in *names) clearDir(n *node, name *byte) (hidden bool, err error) {
+	fs := in.fs
+	if !fs.marked {
+		return false, nil
+	}
+	empty, whiteouts, err := fs.emptiness(n)
+	if err != nil {
+		return false, err
+	}
+	if !empty {
+		return false, syscall.ENOTEMPTY
+	}
+	hidden, err = in.hides(name)
+	if err != nil || hidden {
+		return hidden, err
+	}
+	for _, w := range whiteouts {
+		if err := fs.dropWhiteout(n, w); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func (fs *FS) dropWhiteout(n *node, name string) error {
+	dir, err := fs.dirFD(n, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	return sysUnlinkAt(dir.fd, cString(name), 0)
+}

@@ -1,0 +1,290 @@
+package overlay
+
+import (
+	"syscall"
+)
+
+// Rename moves an object from one name to another and replaces what has that
+// name.
+func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
+	if err := fs.readyToMove(c, from, fromName); err != nil {
+		return err
+	}
+	src, dst, unlock, err := fs.changeTwo(c, from, to, wfrom, wto)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return fs.rename(c, src, fromName, dst, toName)
+}
+
+// readyToMove copies up what is about to be renamed: with all that is inside, so
+// that the layers under its old and its new name need not be looked at again.
+func (fs *FS) readyToMove(c Caller, from ID, name []byte) error {
+	if fs.readOnly {
+		return syscall.EROFS
+	}
+	d, err := fs.dirNode(from)
+	if err != nil || !fs.marked {
+		return err
+	}
+	var st sysStat
+	n, err := fs.lookup(d, name, &st)
+	if err != nil {
+		return err
+	}
+	return fs.copyUpAll(c, n)
+}
+
+// changeTwo locks the directories of a rename: an ancestor first, else in the
+// order of their numbers.
+func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
+	if from == to {
+		src, err = fs.change(c, from, wfrom)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		*wto = *wfrom
+		return src, src, func() { src.done(wfrom); *wto = *wfrom }, nil
+	}
+	if err := acquire(c, &fs.moving); err != nil {
+		return nil, nil, nil, err
+	}
+	first, second, w1, w2 := from, to, wfrom, wto
+	if fs.lockSecond(from, to) {
+		first, second, w1, w2 = to, from, wto, wfrom
+	}
+	a, err := fs.change(c, first, w1)
+	if err != nil {
+		fs.moving.Unlock()
+		return nil, nil, nil, err
+	}
+	b, err := fs.change(c, second, w2)
+	if err != nil {
+		a.done(w1)
+		fs.moving.Unlock()
+		return nil, nil, nil, err
+	}
+	unlock = func() {
+		b.done(w2)
+		a.done(w1)
+		fs.moving.Unlock()
+	}
+	if first == from {
+		return a, b, unlock, nil
+	}
+	return b, a, unlock, nil
+}
+
+// lockSecond reports whether from has to be locked after to.
+func (fs *FS) lockSecond(from, to ID) bool {
+	f, t := fs.nodes.get(from), fs.nodes.get(to)
+	if f == nil || t == nil {
+		return false
+	}
+	if f.under(t) {
+		return true
+	}
+	return !t.under(f) && to.Fileid < from.Fileid
+}
+
+// maxDepth bounds a walk to the root.
+const maxDepth = 1 << 16
+
+// under reports whether n lies under the directory d.
+func (n *node) under(d *node) bool {
+	for range maxDepth {
+		up := n.parent()
+		if up == n {
+			return false
+		}
+		if up == d {
+			return true
+		}
+		n = up
+	}
+	return false
+}
+
+func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName []byte) error {
+	var f, t found
+	n, err := fs.lookupLocked(src.node, fromName, &f)
+	if err != nil {
+		return err
+	}
+	if fs.marked && f.layer != 0 {
+		return syscall.ESTALE // replaced since it was copied up
+	}
+	old, err := fs.lookupLocked(dst.node, toName, &t)
+	if err != nil && err != syscall.ENOENT {
+		return err
+	}
+	switch {
+	case old == n:
+		return nil // two names of one object stay (rename(2))
+	case old != nil:
+		if err := renameTypes(n, old); err != nil {
+			return err
+		}
+		if slowToFree(&t.st) && !c.MayBlock {
+			return ErrWouldBlock
+		}
+	}
+	if old != nil && old.isDir() {
+		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, &t)
+	}
+	return fs.move(src, dst, n, old, fromName, toName, &t)
+}
+
+// renameTypes gives the errors of rename(2) for what cannot replace each other.
+func renameTypes(n, old *node) error {
+	switch {
+	case n.isDir() && !old.isDir():
+		return syscall.ENOTDIR
+	case !n.isDir() && old.isDir():
+		return syscall.EISDIR
+	}
+	return nil
+}
+
+// renameOverDir replaces an empty directory, of which whiteouts may be left.
+func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
+	if src.node == old || src.node.under(old) {
+		return syscall.ENOTEMPTY
+	}
+	if err := acquire(c, &old.mu); err != nil {
+		return err
+	}
+	defer old.mu.Unlock()
+	if fs.marked && t.layer == 0 {
+		empty, whiteouts, err := fs.emptiness(old)
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return syscall.ENOTEMPTY
+		}
+		for _, w := range whiteouts {
+			if err := fs.dropWhiteout(old, w); err != nil {
+				return err
+			}
+		}
+	}
+	return fs.move(src, dst, n, old, fromName, toName, t)
+}
+
+// move renames in the upper and leaves a whiteout where a lower layer has the
+// old name.
+func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
+	var cf, ct cName
+	from, to := cf.set(fromName), ct.set(toName)
+	hidden, err := src.hides(from)
+	if err != nil {
+		return err
+	}
+	if err := fs.readyToCover(dst, n, to, t); err != nil {
+		return err
+	}
+	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
+		fs.pinYoung(old, dst.dir.fd, to, &t.st)
+	}
+	if err := sysRenameAt(src.dir.fd, from, dst.dir.fd, to); err != nil {
+		return err
+	}
+	fs.moved(src, dst, n, old, fromName, toName, t)
+	if hidden {
+		return src.whiteout(from)
+	}
+	return nil
+}
+
+// moved makes known what a rename changed.
+func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *found) {
+	if old != nil {
+		if old.isDir() {
+			fs.forget(old)
+		} else {
+			dst.lost(old, toName, t)
+		}
+	}
+	src.touch()
+	dst.touch()
+	src.unlist(fromName)
+	fs.name(n, dst.node, toName, 0)
+	fs.unname(n, src.node, fromName)
+}
+
+// readyToCover makes sure that a directory shows alone under its new name: it
+// must not merge with what lower layers have there, and rename(2) does not put it
+// in a whiteout's place.
+func (fs *FS) readyToCover(dst *names, n *node, to *byte, t *found) error {
+	if !fs.marked || !n.isDir() {
+		return nil
+	}
+	through, err := fs.showsThrough(dst.node, to)
+	if err != nil {
+		return err
+	}
+	if through {
+		if err := fs.cutOff(n); err != nil {
+			return err
+		}
+	}
+	if t.whiteout && t.layer == 0 {
+		return sysUnlinkAt(dst.dir.fd, to, 0)
+	}
+	return nil
+}
+
+// Link gives an object one more name.
+func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAttr bool, err error) {
+	n, err := fs.changeable(c, id)
+	if err != nil {
+		return false, err
+	}
+	if n.isDir() {
+		return false, syscall.EPERM
+	}
+	in, err := fs.change(c, dir, w)
+	if err != nil {
+		return false, err
+	}
+	defer in.done(w)
+	if err := in.link(n, name); err != nil {
+		return false, err
+	}
+	in.fs.name(n, in.node, name, 0)
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return false, nil
+	}
+	fs.fill(n, &st, a)
+	return true, nil
+}
+
+func (in *names) link(n *node, name []byte) error {
+	fs := in.fs
+	p := n.places.Load()
+	if p == nil || p.layer != 0 {
+		return syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	return in.make(name, func(dirfd int, cn *byte) error {
+		if err := sysLinkAt(dir.fd, cString(p.name), dirfd, cn); err != nil {
+			return err
+		}
+		var st sysStat
+		err := sysStatAt(dirfd, cn, &st)
+		if err == nil && fs.identity(0, &st) != n.behind() {
+			err = syscall.ESTALE // the name that was linked went to another object
+		}
+		if err != nil {
+			_ = sysUnlinkAt(dirfd, cn, 0)
+		}
+		return err
+	})
+}

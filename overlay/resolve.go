@@ -1,0 +1,308 @@
+package overlay
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxRetries bounds how often a resolution is tried again when names move
+// under it.
+const maxRetries = 16
+
+// openAt opens name in the directory fd. When the process may open no more
+// files, it closes what is only cached and tries once more.
+func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
+	o, err := sysOpenAt(fd, name, flags, mode)
+	if err == syscall.EMFILE || err == syscall.ENFILE {
+		fs.files.shrink()
+		o, err = sysOpenAt(fd, name, flags, mode)
+	}
+	return o, err
+}
+
+// stackOf says in which layers a directory exists. Without lower layers it is
+// the upper alone and costs nothing.
+func (fs *FS) stackOf(n *node) (*stack, error) {
+	if s := n.dir.stack.Load(); s != nil {
+		return s, nil
+	}
+	if !fs.marked {
+		return n.dir.setStack(&stack{parts: []stackPart{{dir: new(fileSlot)}}}), nil
+	}
+	p := n.places.Load()
+	if p == nil {
+		return nil, syscall.ESTALE
+	}
+	parent, err := fs.stackOf(p.parent)
+	if err != nil {
+		return nil, err
+	}
+	s, err := fs.findStack(p, parent)
+	if err != nil {
+		return nil, err
+	}
+	return n.dir.setStack(s), nil
+}
+
+// setStack keeps the first stack that was found.
+func (d *dirState) setStack(s *stack) *stack {
+	if d.stack.CompareAndSwap(nil, s) {
+		return s
+	}
+	return d.stack.Load()
+}
+
+// findStack looks for the directory in the layers of its parent, from the
+// layer in which its name was found downwards.
+func (fs *FS) findStack(p *place, parent *stack) (*stack, error) {
+	s := new(stack)
+	for i := range parent.parts {
+		part := &parent.parts[i]
+		if part.layer < p.layer {
+			continue
+		}
+		dir, err := fs.partDir(p.parent, part)
+		if err != nil {
+			return nil, err
+		}
+		below, more, err := fs.stackPartAt(dir.fd, cString(p.name), part)
+		dir.release()
+		if err != nil {
+			return nil, err
+		}
+		if below != nil {
+			s.parts = append(s.parts, *below)
+		}
+		if !more {
+			break
+		}
+	}
+	if len(s.parts) == 0 {
+		return nil, syscall.ESTALE
+	}
+	return s, nil
+}
+
+// stackPartAt looks at one layer for a directory. more says whether the layers
+// under it show through.
+func (fs *FS) stackPartAt(fd int, name *byte, in *stackPart) (part *stackPart, more bool, err error) {
+	var st sysStat
+	switch err := sysStatAt(fd, name, &st); {
+	case err == syscall.ENOENT:
+		return nil, true, nil
+	case err != nil:
+		return nil, false, err
+	case !st.isDir():
+		return nil, false, nil
+	}
+	marks, err := fs.readDirMarks(in.layer, fd, name)
+	if err != nil {
+		return nil, false, err
+	}
+	return &stackPart{
+		layer: in.layer, dir: new(fileSlot),
+		whiteouts: marks.whiteouts, impure: marks.impure,
+	}, !marks.opaque, nil
+}
+
+// dirFD gives a descriptor of a directory in one layer; release it.
+func (fs *FS) dirFD(n *node, layer int) (*openFile, error) {
+	s, err := fs.stackOf(n)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.parts {
+		if s.parts[i].layer == layer {
+			return fs.partDir(n, &s.parts[i])
+		}
+	}
+	return nil, syscall.ESTALE
+}
+
+// partDir gives a descriptor of one part of a directory; release it.
+func (fs *FS) partDir(n *node, part *stackPart) (*openFile, error) {
+	if f := part.dir.acquire(); f != nil {
+		return f, nil
+	}
+	for range maxRetries {
+		head := n.places.Load()
+		for p := head; p != nil; p = p.next {
+			if f, err := fs.openPart(n, part, p); err != syscall.ESTALE {
+				return f, err
+			}
+		}
+		if n.places.Load() == head {
+			break
+		}
+	}
+	return nil, syscall.ESTALE
+}
+
+func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
+	if p.parent == nil { // the root: its descriptors are always there
+		return nil, syscall.ESTALE
+	}
+	up, err := fs.dirFD(p.parent, part.layer)
+	if err != nil {
+		return nil, err
+	}
+	defer up.release()
+	fd, err := fs.openAt(up.fd, cString(p.name), openDir, 0)
+	if err != nil {
+		return nil, gone(err)
+	}
+	if part.layer == p.layer {
+		if err := fs.verify(n, up.fd, p, fd); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	return fs.files.put(part.dir, fd, false), nil
+}
+
+// gone turns the absence of a name that ought to be there into ESTALE.
+func gone(err error) error {
+	if err == syscall.ENOENT || err == syscall.ENOTDIR || err == syscall.ELOOP {
+		return syscall.ESTALE
+	}
+	return err
+}
+
+// verify reports ESTALE when what was opened at a place is another object.
+func (fs *FS) verify(n *node, dirfd int, p *place, fd int) error {
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	return fs.verifyStat(n, dirfd, p, &st)
+}
+
+func (fs *FS) verifyStat(n *node, dirfd int, p *place, st *sysStat) error {
+	found := fs.identity(p.layer, st)
+	if found == n.behind() {
+		return nil
+	}
+	id, err := fs.trueID(p.layer, dirfd, cString(p.name), found, st)
+	if err != nil || id != n.id {
+		return syscall.ESTALE
+	}
+	n.setBehind(found)
+	return nil
+}
+
+// stat gives an object's present attributes.
+func (fs *FS) stat(n *node, st *sysStat) error {
+	if f := fs.anyFile(n); f != nil {
+		err := sysFstat(f.fd, st)
+		f.release()
+		if err != nil || st.nlink > 0 {
+			return err
+		}
+		n.dropFile()
+	}
+	for range maxRetries {
+		head := n.places.Load()
+		for p := head; p != nil; p = p.next {
+			if err := fs.statPlace(n, p, st); err != syscall.ESTALE {
+				return err
+			}
+		}
+		if n.places.Load() == head {
+			break
+		}
+	}
+	return syscall.ESTALE
+}
+
+func (fs *FS) statPlace(n *node, p *place, st *sysStat) error {
+	if p.parent == nil {
+		return syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, p.layer)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	if err := sysStatAt(dir.fd, cString(p.name), st); err != nil {
+		return gone(err)
+	}
+	return fs.verifyStat(n, dir.fd, p, st)
+}
+
+// anyFile gives a cached descriptor that stands for the object, or nil.
+func (fs *FS) anyFile(n *node) *openFile {
+	if n.dir == nil {
+		return n.file.acquire()
+	}
+	if s := n.dir.stack.Load(); s != nil {
+		return s.parts[0].dir.acquire()
+	}
+	return nil
+}
+
+// dropFile closes what is cached for the object's uppermost part.
+func (n *node) dropFile() {
+	if n.dir == nil {
+		n.file.drop()
+	} else if s := n.dir.stack.Load(); s != nil {
+		s.parts[0].dir.drop()
+	}
+}
+
+// pinned is an object held by a descriptor while something is done to it.
+type pinned struct {
+	file *openFile // in the cache
+	dir  *openFile
+	target
+}
+
+func (p *pinned) release() {
+	if p.file != nil {
+		p.file.release()
+	} else {
+		unix.Close(p.fd)
+	}
+	if p.dir != nil {
+		p.dir.release()
+	}
+}
+
+// pin holds an object in the upper for a change of its attributes.
+func (fs *FS) pin(n *node) (*pinned, error) {
+	p := n.places.Load()
+	if p == nil {
+		return nil, syscall.ESTALE
+	}
+	if p.parent == nil {
+		return fs.pinRoot(n)
+	}
+	dir, err := fs.dirFD(p.parent, p.layer)
+	if err != nil {
+		return nil, err
+	}
+	if f := n.file.acquire(); f != nil {
+		return &pinned{file: f, dir: dir, target: target{fd: f.fd, dirfd: dir.fd, name: cString(p.name)}}, nil
+	}
+	fd, err := fs.openAt(dir.fd, cString(p.name), openPin, 0)
+	if err == nil {
+		if err = fs.verify(n, dir.fd, p, fd); err != nil {
+			unix.Close(fd)
+		}
+	}
+	if err != nil {
+		dir.release()
+		return nil, gone(err)
+	}
+	return &pinned{dir: dir, target: target{fd: fd, path: true, dirfd: dir.fd, name: cString(p.name)}}, nil
+}
+
+var dotName = [2]byte{'.', 0}
+
+func (fs *FS) pinRoot(n *node) (*pinned, error) {
+	f := fs.anyFile(n)
+	if f == nil {
+		return nil, syscall.ESTALE
+	}
+	return &pinned{file: f, target: target{fd: f.fd, path: true, dirfd: f.fd, name: &dotName[0]}}, nil
+}

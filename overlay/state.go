@@ -1,0 +1,129 @@
+package overlay
+
+import (
+	"fmt"
+	"os"
+)
+
+// openState replays the journal and goes on with it.
+func (fs *FS) openState(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	r := replayer{fs: fs, missing: map[ID][]waiting{}}
+	j, err := openJournal(dir, fs.layers, r.replay)
+	if err != nil {
+		return err
+	}
+	fs.journal = j
+	return nil
+}
+
+// replayer rebuilds the nodes from the journal. A rewritten journal can tell of
+// a name before it tells of the directory that the name is in.
+type replayer struct {
+	fs      *FS
+	missing map[ID][]waiting
+}
+
+type waiting struct {
+	n     *node
+	name  string
+	layer int
+}
+
+func (p *replayer) replay(r *record) {
+	switch r.op {
+	case recPlace:
+		p.place(r)
+	case recUnname:
+		if n, parent := p.fs.nodes.get(r.id), p.fs.nodes.get(r.other); n != nil && parent != nil {
+			n.dropPlace(parent, r.name)
+		}
+	case recGone:
+		if n := p.fs.nodes.get(r.id); n != nil && n != p.fs.root {
+			p.fs.nodes.remove(n)
+		}
+	case recOrigin:
+		p.fs.origins.keep(r.id, r.other)
+	}
+}
+
+func (p *replayer) place(r *record) {
+	if r.id == p.fs.root.id {
+		return
+	}
+	n, made := p.fs.nodes.intern(r.id, r.typ, nil)
+	parent := p.parent(r.other)
+	if parent == nil {
+		p.missing[r.other] = append(p.missing[r.other], waiting{n, string(r.name), int(r.layer)})
+	} else {
+		n.addPlace(parent, r.name, int(r.layer))
+	}
+	if !made || n.typ != ModeDir {
+		return
+	}
+	for _, w := range p.missing[r.id] {
+		w.n.addPlace(n, []byte(w.name), w.layer)
+	}
+	delete(p.missing, r.id)
+}
+
+// parent finds a directory; a zero ID stands for the index.
+func (p *replayer) parent(id ID) *node {
+	if id == (ID{}) {
+		return p.fs.index
+	}
+	if n := p.fs.nodes.get(id); n != nil && n.isDir() {
+		return n
+	}
+	return nil
+}
+
+// compact rewrites a journal that holds little of use.
+func (fs *FS) compact() {
+	if fs.journal.worn(fs.nodes.len) {
+		fs.journal.rewriteOrGiveUp(fs.dump)
+	}
+}
+
+// dump gives the records that make the present state.
+func (fs *FS) dump(put func(*record)) {
+	fs.nodes.each(func(n *node) {
+		for p := n.places.Load(); p != nil; p = p.next {
+			if p.parent != nil {
+				put(&record{op: recPlace, layer: uint8(p.layer), typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())})
+			}
+		}
+	})
+	fs.origins.eachKept(func(found, id ID) { put(&record{op: recOrigin, id: found, other: id}) })
+}
+
+// name makes a name of n known, for good.
+func (fs *FS) name(n, parent *node, name []byte, layer int) {
+	n.addPlace(parent, name, layer)
+	fs.journal.add(record{op: recPlace, layer: uint8(layer), typ: n.typ, id: n.id, other: parent.id, name: name})
+}
+
+// unname forgets a name of n.
+func (fs *FS) unname(n, parent *node, name []byte) {
+	n.dropPlace(parent, name)
+	fs.journal.add(record{op: recUnname, id: n.id, other: parent.id, name: name})
+	fs.compact()
+}
+
+// forget forgets an object that is gone.
+func (fs *FS) forget(n *node) {
+	fs.nodes.remove(n)
+	if n.isDir() {
+		fs.lists.forget(n)
+	}
+	fs.origins.forget(n.behind())
+	fs.journal.add(record{op: recGone, id: n.id})
+	fs.young.put(n)
+	n.dropFile()
+	fs.compact()
+}

@@ -1,0 +1,250 @@
+package overlay
+
+import (
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flags of openat. macOS has no O_PATH, and O_SEARCH only on newer systems: a
+// directory has to be readable by its owner.
+const (
+	openDir   = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	openList  = openDir
+	openPin   = unix.O_RDONLY | unix.O_SYMLINK | unix.O_NONBLOCK | unix.O_CLOEXEC
+	openRead  = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	openWrite = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+	errNoAttr = unix.ENOATTR
+	utimeOmit = -2
+	seekHole  = 3
+	seekData  = 4
+)
+
+func sysStatAt(fd int, name *byte, st *sysStat) error {
+	var s unix.Stat_t
+	if err := unix.Fstatat(fd, goString(name), &s, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	fromStat(&s, st)
+	return nil
+}
+
+func sysFstat(fd int, st *sysStat) error {
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return err
+	}
+	fromStat(&s, st)
+	return nil
+}
+
+// fromStat leaves gen zero: APFS and HFS+ do not give an inode number out
+// again, and the time of birth follows an mtime that is set before it.
+func fromStat(s *unix.Stat_t, st *sysStat) {
+	*st = sysStat{
+		dev: uint64(uint32(s.Dev)), ino: s.Ino, mode: uint32(s.Mode), nlink: uint32(s.Nlink), uid: s.Uid, gid: s.Gid,
+		size: uint64(s.Size), used: uint64(s.Blocks) * 512, major: unix.Major(uint64(s.Rdev)), minor: unix.Minor(uint64(s.Rdev)),
+		atime: fromTimespec(s.Atim), mtime: fromTimespec(s.Mtim), ctime: fromTimespec(s.Ctim),
+	}
+}
+
+func fromTimespec(t unix.Timespec) Time { return Time{Sec: t.Sec, Nsec: uint32(t.Nsec)} }
+
+func sysOpenAt(fd int, name *byte, flags int, mode uint32) (int, error) {
+	for {
+		r, err := unix.Openat(fd, goString(name), flags, mode)
+		if err != unix.EINTR {
+			return r, err
+		}
+	}
+}
+
+// sysPreadNow cannot tell on macOS whether a read would wait.
+func sysPreadNow(int, []byte, int64) (int, error) { return 0, unix.EOPNOTSUPP }
+
+func sysMkdirAt(fd int, name *byte, mode uint32) error { return unix.Mkdirat(fd, goString(name), mode) }
+
+func sysUnlinkAt(fd int, name *byte, flags int) error {
+	return unix.Unlinkat(fd, goString(name), flags)
+}
+
+func sysRenameAt(fd int, name *byte, tofd int, to *byte) error {
+	return unix.Renameat(fd, goString(name), tofd, goString(to))
+}
+
+// sysExchangeAt swaps two names of one file system in one step.
+func sysExchangeAt(fd int, name *byte, tofd int, to *byte) error {
+	return unix.RenameatxNp(fd, goString(name), tofd, goString(to), unix.RENAME_SWAP)
+}
+
+func sysLinkAt(fd int, name *byte, tofd int, to *byte) error {
+	return unix.Linkat(fd, goString(name), tofd, goString(to), 0)
+}
+
+func sysSymlinkAt(target *byte, fd int, name *byte) error {
+	return unix.Symlinkat(goString(target), fd, goString(name))
+}
+
+func sysReadlinkAt(fd int, name *byte, p []byte) (int, error) {
+	return unix.Readlinkat(fd, goString(name), p)
+}
+
+// sysMknodAt makes FIFOs. macOS has no system call that makes a socket's name
+// without binding it, and devices are root's.
+func sysMknodAt(fd int, name *byte, mode, _, _ uint32) error {
+	switch mode & ModeType {
+	case ModeFIFO:
+		return mkfifoAt(fd, goString(name), mode&0o7777)
+	case ModeSocket:
+		return bindAt(fd, goString(name))
+	}
+	return unix.EPERM
+}
+
+// mkfifoAt makes a FIFO by the directory's path: x/sys has no mkfifoat.
+func mkfifoAt(fd int, name string, mode uint32) error {
+	dir, err := pathOf(fd)
+	if err != nil {
+		return err
+	}
+	return unix.Mkfifo(dir+"/"+name, mode)
+}
+
+// bindAt makes a socket's name by binding a socket to it and closing that.
+func bindAt(fd int, name string) error {
+	dir, err := pathOf(fd)
+	if err != nil {
+		return err
+	}
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	return unix.Bind(s, &unix.SockaddrUnix{Name: dir + "/" + name})
+}
+
+// pathOf is the directory's present path (fcntl F_GETPATH).
+func pathOf(fd int) (string, error) {
+	var b [unix.PathMax]byte
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETPATH, int(uintptr(unsafe.Pointer(&b[0]))))
+	if err != nil {
+		return "", err
+	}
+	s, _, _ := strings.Cut(string(b[:]), "\x00")
+	return s, nil
+}
+
+// target is an object that an attribute is set on: a descriptor for it, and a
+// name in a directory for systems that need one.
+type target struct {
+	fd    int
+	path  bool
+	dirfd int
+	name  *byte
+}
+
+func (t target) chmod(mode uint32) error {
+	return unix.Fchmodat(t.dirfd, goString(t.name), mode, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func (t target) chown(uid, gid int) error {
+	return unix.Fchownat(t.dirfd, goString(t.name), uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func (t target) utimes(atime, mtime unix.Timespec) error {
+	return unix.UtimesNanoAt(t.dirfd, goString(t.name), []unix.Timespec{atime, mtime}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// withObject opens name in the directory fd, not following a link.
+func withObject(fd int, name *byte, f func(fd int) error) error {
+	o, err := sysOpenAt(fd, name, openPin, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(o)
+	return f(o)
+}
+
+// getMark reads an xattr of name in the directory fd, following no link.
+func getMark(fd int, name *byte, attr string, p []byte) (n int, err error) {
+	err = withObject(fd, name, func(o int) error {
+		n, err = unix.Fgetxattr(o, attr, p)
+		return err
+	})
+	return n, err
+}
+
+func setMark(fd int, name *byte, attr string, p []byte) error {
+	return withObject(fd, name, func(o int) error { return unix.Fsetxattr(o, attr, p, 0) })
+}
+
+func removeMark(fd int, name *byte, attr string) error {
+	return withObject(fd, name, func(o int) error { return unix.Fremovexattr(o, attr) })
+}
+
+// copyXattrs copies the extended attributes but for our own.
+func copyXattrs(from, to int) error {
+	names := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(from, names)
+	if err != nil {
+		if err == unix.ENOTSUP {
+			return nil
+		}
+		return err
+	}
+	value := make([]byte, 128<<10)
+	for _, name := range splitNames(names[:n]) {
+		if isOwnMark(name) {
+			continue
+		}
+		n, err := unix.Fgetxattr(from, name, value)
+		if err == nil {
+			err = unix.Fsetxattr(to, name, value[:n], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reflink: fclonefileat(2) makes a new name, which a copy-up into an open file
+// cannot use.
+func reflink(int, int) error { return unix.ENOTSUP }
+
+func copyRange(int, int, int64, int64) (int64, error) { return 0, unix.ENOTSUP }
+
+// direntFields takes the first entry off a buffer that ReadDirent filled.
+func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
+	d := (*unix.Dirent)(unsafe.Pointer(&b[0]))
+	const at = int(unsafe.Offsetof(d.Name))
+	return d.Ino, d.Type, b[at : at+int(d.Namlen)], b[d.Reclen:]
+}
+
+func sysStatfs(fd int, s *FSStat) error {
+	var b unix.Statfs_t
+	if err := unix.Fstatfs(fd, &b); err != nil {
+		return err
+	}
+	bs := uint64(b.Bsize)
+	s.TotalBytes, s.FreeBytes, s.AvailBytes = b.Blocks*bs, b.Bfree*bs, b.Bavail*bs
+	s.TotalFiles, s.FreeFiles, s.AvailFiles = b.Files, b.Ffree, b.Ffree
+	s.NameMax, s.LinkMax = 255, 32767
+	return nil
+}
+
+func allocate(fd int, off, n int64) error {
+	return unix.FcntlFstore(uintptr(fd), unix.F_PREALLOCATE, &unix.Fstore_t{
+		Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: n,
+	})
+}
+
+// bootID tells one run of the kernel from the next.
+func bootID() string {
+	s, _ := unix.Sysctl("kern.bootsessionuuid")
+	return s
+}

@@ -1,0 +1,261 @@
+package overlay
+
+import (
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flags of openat. A directory is opened as a mere place to look names up
+// from: O_PATH needs no right to read it.
+const (
+	openDir   = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	openList  = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	openPin   = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	openRead  = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	openWrite = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+	statMask  = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+	statFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+
+	errNoAttr = unix.ENODATA
+	utimeOmit = 1<<30 - 2
+	seekData  = unix.SEEK_DATA
+	seekHole  = unix.SEEK_HOLE
+)
+
+func errnoErr(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+// sysStatAt is lstat of name in the directory fd. It makes no garbage.
+func sysStatAt(fd int, name *byte, st *sysStat) error { return statx(fd, name, statFlags, st) }
+
+// sysFstat is fstat; fd may be an O_PATH descriptor.
+func sysFstat(fd int, st *sysStat) error {
+	return statx(fd, &emptyName[0], statFlags|unix.AT_EMPTY_PATH, st)
+}
+
+func statx(fd int, name *byte, flags int, st *sysStat) error {
+	var x unix.Statx_t
+	_, _, e := syscall.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(flags),
+		statMask, uintptr(unsafe.Pointer(&x)), 0)
+	if e != 0 {
+		return e
+	}
+	*st = sysStat{
+		dev: uint64(x.Dev_major)<<32 | uint64(x.Dev_minor), ino: x.Ino, mode: uint32(x.Mode), nlink: x.Nlink,
+		uid: x.Uid, gid: x.Gid, size: x.Size, used: x.Blocks * 512, major: x.Rdev_major, minor: x.Rdev_minor,
+		atime: Time{x.Atime.Sec, x.Atime.Nsec}, mtime: Time{x.Mtime.Sec, x.Mtime.Nsec}, ctime: Time{x.Ctime.Sec, x.Ctime.Nsec},
+	}
+	if x.Mask&unix.STATX_BTIME != 0 {
+		st.gen = uint64(x.Btime.Sec)*1e9 + uint64(x.Btime.Nsec)
+	}
+	return nil
+}
+
+func sysOpenAt(fd int, name *byte, flags int, mode uint32) (int, error) {
+	for {
+		r, _, e := syscall.Syscall6(unix.SYS_OPENAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(flags)|unix.O_LARGEFILE, uintptr(mode), 0, 0)
+		if e != syscall.EINTR {
+			return int(r), errnoErr(e)
+		}
+	}
+}
+
+// sysPreadNow reads only what needs no disk: unix.EAGAIN says that it would.
+// unix.EOPNOTSUPP is the answer of file systems that cannot tell.
+func sysPreadNow(fd int, p []byte, off int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	v := unix.Iovec{Base: &p[0]}
+	v.SetLen(len(p))
+	r, _, e := syscall.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), 0, unix.RWF_NOWAIT)
+	return int(r), errnoErr(e)
+}
+
+func sysMkdirAt(fd int, name *byte, mode uint32) error {
+	_, _, e := syscall.Syscall(unix.SYS_MKDIRAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(mode))
+	return errnoErr(e)
+}
+
+func sysUnlinkAt(fd int, name *byte, flags int) error {
+	_, _, e := syscall.Syscall(unix.SYS_UNLINKAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(flags))
+	return errnoErr(e)
+}
+
+func sysRenameAt(fd int, name *byte, tofd int, to *byte) error {
+	_, _, e := syscall.Syscall6(unix.SYS_RENAMEAT2, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(tofd), uintptr(unsafe.Pointer(to)), 0, 0)
+	return errnoErr(e)
+}
+
+// sysExchangeAt swaps two names of one file system in one step.
+func sysExchangeAt(fd int, name *byte, tofd int, to *byte) error {
+	_, _, e := syscall.Syscall6(unix.SYS_RENAMEAT2, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(tofd), uintptr(unsafe.Pointer(to)), unix.RENAME_EXCHANGE, 0)
+	return errnoErr(e)
+}
+
+func sysLinkAt(fd int, name *byte, tofd int, to *byte) error {
+	_, _, e := syscall.Syscall6(unix.SYS_LINKAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(tofd), uintptr(unsafe.Pointer(to)), 0, 0)
+	return errnoErr(e)
+}
+
+func sysSymlinkAt(target *byte, fd int, name *byte) error {
+	_, _, e := syscall.Syscall(unix.SYS_SYMLINKAT, uintptr(unsafe.Pointer(target)), uintptr(fd), uintptr(unsafe.Pointer(name)))
+	return errnoErr(e)
+}
+
+func sysReadlinkAt(fd int, name *byte, p []byte) (int, error) {
+	r, _, e := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0)
+	return int(r), errnoErr(e)
+}
+
+func sysMknodAt(fd int, name *byte, mode, major, minor uint32) error {
+	dev := unix.Mkdev(major, minor)
+	_, _, e := syscall.Syscall6(unix.SYS_MKNODAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(mode), uintptr(dev), 0, 0)
+	return errnoErr(e)
+}
+
+// procPath is a name for what fd stands for that every system call takes, also
+// where fd is an O_PATH descriptor, which most calls refuse.
+func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// target is an object that an attribute is set on: a descriptor for it, and a
+// name in a directory for systems that need one.
+type target struct {
+	fd    int
+	path  bool // fd is O_PATH
+	dirfd int
+	name  *byte
+}
+
+func (t target) chmod(mode uint32) error {
+	if t.path {
+		return unix.Fchmodat(unix.AT_FDCWD, procPath(t.fd), mode, 0)
+	}
+	return unix.Fchmod(t.fd, mode)
+}
+
+func (t target) chown(uid, gid int) error {
+	return unix.Fchownat(t.fd, "", uid, gid, unix.AT_EMPTY_PATH)
+}
+
+func (t target) utimes(atime, mtime unix.Timespec) error {
+	ts := [2]unix.Timespec{atime, mtime}
+	if t.path {
+		return unix.UtimesNanoAt(unix.AT_FDCWD, procPath(t.fd), ts[:], 0)
+	}
+	_, _, e := syscall.Syscall6(unix.SYS_UTIMENSAT, uintptr(t.fd), 0, uintptr(unsafe.Pointer(&ts[0])), 0, 0, 0)
+	return errnoErr(e)
+}
+
+// getMark reads an xattr of name in the directory fd, following no link.
+func getMark(fd int, name *byte, attr string, p []byte) (int, error) {
+	return unix.Lgetxattr(procPath(fd)+"/"+goString(name), attr, p)
+}
+
+func setMark(fd int, name *byte, attr string, p []byte) error {
+	return unix.Lsetxattr(procPath(fd)+"/"+goString(name), attr, p, 0)
+}
+
+func removeMark(fd int, name *byte, attr string) error {
+	return unix.Lremovexattr(procPath(fd)+"/"+goString(name), attr)
+}
+
+// copyXattrs copies the user's extended attributes; those of others are not
+// the user's to set.
+func copyXattrs(from, to int) error {
+	names := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(from, names)
+	if err != nil {
+		if err == unix.ENOTSUP {
+			return nil
+		}
+		return err
+	}
+	value := make([]byte, 64<<10)
+	for _, name := range splitNames(names[:n]) {
+		if len(name) < 5 || name[:5] != "user." || isOwnMark(name) {
+			continue
+		}
+		n, err := unix.Fgetxattr(from, name, value)
+		if err == nil {
+			err = unix.Fsetxattr(to, name, value[:n], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reflink makes to share from's blocks.
+func reflink(from, to int) error { return unix.IoctlFileClone(to, from) }
+
+// copyRange copies n bytes at off inside the kernel.
+func copyRange(from, to int, off, n int64) (int64, error) {
+	in, out := off, off
+	m, err := unix.CopyFileRange(from, &in, to, &out, int(min(n, 1<<30)), 0)
+	return int64(m), err
+}
+
+// direntFields takes the first entry off a buffer that ReadDirent filled.
+func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
+	d := (*unix.Dirent)(unsafe.Pointer(&b[0]))
+	const at = int(unsafe.Offsetof(d.Name))
+	name = b[at:d.Reclen]
+	for i, c := range name {
+		if c == 0 {
+			name = name[:i]
+			break
+		}
+	}
+	return d.Ino, d.Type, name, b[d.Reclen:]
+}
+
+func sysStatfs(fd int, s *FSStat) error {
+	var b unix.Statfs_t
+	if err := unix.Fstatfs(fd, &b); err != nil {
+		return err
+	}
+	bs := uint64(b.Bsize)
+	s.TotalBytes, s.FreeBytes, s.AvailBytes = b.Blocks*bs, b.Bfree*bs, b.Bavail*bs
+	s.TotalFiles, s.FreeFiles, s.AvailFiles = b.Files, b.Ffree, b.Ffree
+	s.NameMax = min(uint32(b.Namelen), 255)
+	s.LinkMax = linkMax(b.Type)
+	return nil
+}
+
+// linkMax is what pathconf(3) would say; there is no system call for it.
+func linkMax(fsType int64) uint32 {
+	switch fsType {
+	case unix.EXT4_SUPER_MAGIC:
+		return 65000
+	case unix.BTRFS_SUPER_MAGIC:
+		return 65535
+	case unix.TMPFS_MAGIC, unix.XFS_SUPER_MAGIC:
+		return 1<<31 - 1
+	}
+	return 32000
+}
+
+func allocate(fd int, off, n int64) error { return unix.Fallocate(fd, 0, off, n) }
+
+// bootID tells one run of the kernel from the next.
+func bootID() string {
+	b := make([]byte, 64)
+	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	n, _ := unix.Read(fd, b)
+	return string(b[:max(n, 0)])
+}

@@ -1,0 +1,142 @@
+package overlay
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// indexDir is the directory in the work directory that holds the index.
+const indexDir = "index"
+
+// openWork opens the work directory: it makes it, sweeps what an earlier run left
+// half made, and tries what the upper has to be able to do. A read-only overlay takes
+// from it what is there.
+func (fs *FS) openWork(o *Options) error {
+	index := filepath.Join(o.Work, indexDir)
+	if fs.readOnly {
+		if _, err := os.Stat(index); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return fs.openIndex(index)
+	}
+	if err := os.MkdirAll(index, 0o700); err != nil {
+		return &UnfitError{Dir: o.Work, Reason: "cannot be made the work directory", Err: err}
+	}
+	if err := sweep(o.Work); err != nil {
+		return &UnfitError{Dir: o.Work, Reason: "cannot be swept", Err: err}
+	}
+	var err error
+	if fs.work, err = hiddenDir(o.Work); err != nil {
+		return err
+	}
+	if err := fs.tryUpper(o); err != nil {
+		return err
+	}
+	return fs.openIndex(index)
+}
+
+func (fs *FS) openIndex(dir string) (err error) {
+	if fs.index, err = hiddenDir(dir); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
+	}
+	fs.indexed.load(names)
+	return nil
+}
+
+// sweep removes everything from the work directory but the index.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == indexDir {
+			continue
+		}
+		if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeTree removes a tree whose directories may be read-only.
+func removeTree(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(path, func(p string, d os.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			return os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// tryUpper tries on the upper's file system what copy-up and whiteouts will do:
+// in the work directory, so that the upper's own times stay.
+func (fs *FS) tryUpper(o *Options) error {
+	unfit := func(reason string, err error) error { return &UnfitError{Dir: o.Upper, Reason: reason, Err: err} }
+	if err := unix.Access(o.Upper, unix.W_OK|unix.X_OK); err != nil {
+		return unfit("cannot be written to", err)
+	}
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	var st sysStat
+	if err := sysFstat(work.fd, &st); err != nil || st.dev != fs.layers[0].dev {
+		return &UnfitError{Dir: o.Work, Reason: "is on another file system than " + o.Upper, Err: err}
+	}
+	name, other := cString(fs.tmpName()), cString(fs.tmpName())
+	fd, err := sysOpenAt(work.fd, name, openMake, 0o600)
+	if err != nil {
+		return &UnfitError{Dir: o.Work, Reason: "cannot be written to", Err: err}
+	}
+	defer unix.Close(fd)
+	defer sysUnlinkAt(work.fd, name, 0)
+	if err := sysLinkAt(work.fd, name, work.fd, other); err != nil {
+		return unfit("is on a file system without hard links, which a Nix store needs", err)
+	}
+	defer sysUnlinkAt(work.fd, other, 0)
+	if len(o.Lowers) == 0 {
+		return nil
+	}
+	if err := setMark(work.fd, name, markWhiteout, []byte("y")); err != nil {
+		return unfit("is on a file system without user extended attributes, which lower directories need", err)
+	}
+	return nil
+}
+
+// tmpName gives a C string that names nothing in the work directory yet.
+func (fs *FS) tmpName() string {
+	return "t" + strconv.FormatUint(fs.tmp.Add(1), 36) + "\x00"
+}
+
+// checkMarks finds out whether marks have to be read, and notes on the upper
+// that they have, as lower directories may be left out next time.
+func (fs *FS) checkMarks(o *Options) error {
+	upper := fs.root.dir.stack.Load().parts[0].dir.acquire()
+	defer upper.release()
+	var b [2]byte
+	_, err := getMark(upper.fd, &dotName[0], markLayered, b[:])
+	fs.marked = err == nil || len(o.Lowers) > 0
+	if err == nil || len(o.Lowers) == 0 || fs.readOnly {
+		return nil
+	}
+	if err := setMark(upper.fd, &dotName[0], markLayered, []byte("y")); err != nil {
+		return &UnfitError{Dir: o.Upper, Reason: "is on a file system without user extended attributes, which lower directories need", Err: err}
+	}
+	return nil
+}
