@@ -19,13 +19,13 @@ shown() {
 	"$@" 2>&1
 	printf '  [%d ms]\n' $((($(now) - begin) / 1000000))
 }
-as_user() { setpriv --reuid="$DEMO_USER" --regid="$DEMO_USER" --clear-groups -- sh -c "$1"; }
-user() { shown '$' "$1" as_user "$1"; }
+drop="setpriv --reuid=$DEMO_USER --regid=$DEMO_USER --clear-groups"
+user() { shown '$' "$1" $drop sh -c "$1"; }
 root() { shown '#' "$1" sh -c "$1"; }
 
 start=$(now)
 printf '\n$ nixnfsd serve &\n'
-as_user 'exec nixnfsd serve' >serve.log 2>&1 &
+$drop nixnfsd serve >serve.log 2>&1 &
 server=$!
 mount_command=
 until [ -n "$mount_command" ]; do
@@ -44,7 +44,7 @@ user 'nix-store --verify --check-contents'
 user 'rm result; nix-store --gc'
 user 'ls -l /nix/store'
 root 'umount /nix'
-printf '\n$ kill %s\n' '%1'
+printf '\n$ kill %s\n' $server
 kill $server
 wait $server || { echo "nixnfsd ended with status $?"; exit 1; }
 printf '\nBuilt, run, verified and collected in a /nix that user %s serves: %d ms in all.\n' \

@@ -14,7 +14,7 @@ let
     ln -s busybox $out/bin/cat
   '';
   text = build "text" ''
-    echo "Hello from $(${shell}/bin/sh -c 'echo $0'), a file in a /nix that nixnfsd serves." >$out
+    ${shell}/bin/sh -c 'echo "Hello from a /nix that nixnfsd serves."' >$out
   '';
 in
 build "hello" ''

@@ -30,7 +30,7 @@ type Kit struct {
 
 // Setup returns the kit for the current list of packages. Where it is missing
 // it downloads and unpacks it first, telling its steps on log (nil: silent),
-// which takes some 20 s and 400 MB. Several processes may call it at once: one works,
+// which takes some 10 s and 200 MB. Several processes may call it at once: one works,
 // the others wait. The error says what the machine lacks.
 func Setup(ctx context.Context, log io.Writer) (*Kit, error) {
 	if log == nil {
