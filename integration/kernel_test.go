@@ -2,14 +2,17 @@ package integration
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
+	"github.com/nixnfsd/nixnfsd/mount"
 )
 
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
@@ -40,11 +43,24 @@ func TestKernelClient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.cfg.Programs = programs
+			tt.cfg.MountOptions = mountOptions(t)
 			tt.cfg.Test = append([]string{guestTest}, tt.selections...)
 			tt.cfg.Env = append(tt.cfg.Env, "NIXNFSD_REQUIRE="+os.Getenv("NIXNFSD_REQUIRE"))
 			runGuestTests(t, kit, tt.cfg)
 		})
 	}
+}
+
+// mountOptions are those that nixnfsd itself tells people to use.
+func mountOptions(t *testing.T) string {
+	t.Helper()
+	server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uml.Port)
+	args := mount.Args("linux", mount.Target{Server: server, Export: "/nix"})
+	at := slices.Index(args, "-o")
+	if at < 0 || at+1 == len(args) {
+		t.Fatalf("no options in %q", args)
+	}
+	return args[at+1]
 }
 
 // guestTest is the name of package guest's test binary.

@@ -43,7 +43,7 @@ type Config struct {
 	MountPoint string
 	// RemotePath is what; default /nix.
 	RemotePath string
-	// MountOptions are added to those that every mount needs.
+	// MountOptions are all options of mount(8); default: what any server needs.
 	MountOptions string
 	// Test is the command line of the test, which runs in /.
 	Test []string
@@ -101,6 +101,7 @@ func (k *Kit) Run(ctx context.Context, cfg Config, stdout io.Writer) (Result, er
 func withDefaults(cfg Config, dir string) Config {
 	setDefault(&cfg.MountPoint, "/nix")
 	setDefault(&cfg.RemotePath, "/nix")
+	setDefault(&cfg.MountOptions, fmt.Sprintf("vers=3,proto=tcp,port=%d,mountproto=tcp,mountport=%[1]d,nolock,hard", Port))
 	setDefault(&cfg.MemoryMB, 2048)
 	setDefault(&cfg.Scratch, "ext4")
 	setDefault(&cfg.ScratchGB, 8)

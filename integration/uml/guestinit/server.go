@@ -140,11 +140,7 @@ func (s *server) end(sig syscall.Signal) error {
 
 func (s *server) mount() error {
 	source := "127.0.0.1:" + s.order.RemotePath
-	options := fmt.Sprintf("vers=3,proto=tcp,port=%d,mountproto=tcp,mountport=%[1]d,nolock,hard", s.order.Port)
-	if s.order.MountOptions != "" {
-		options += "," + s.order.MountOptions
-	}
-	return command("mount", "-t", "nfs", "-o", options, source, s.order.MountPoint)
+	return command("mount", "-t", "nfs", "-o", s.order.MountOptions, source, s.order.MountPoint)
 }
 
 // finish unmounts and stops whatever is left after the test.
