@@ -15,20 +15,24 @@ import (
 	"time"
 )
 
-// minKills is how often a test kills the server at least.
-const minKills = 6
+// How often a test kills the server: at least so often in all, and at most
+// so often in one round of its work, which has to come to an end.
+const (
+	minKills      = 6
+	killsPerRound = 8
+)
 
 // maxPause is the longest that the server lives after the client has found
 // it again.
 const maxPause = 1500 * time.Millisecond
 
 // killWhile kills the server with SIGKILL, at moments that differ, and starts
-// it again for as long as the work runs. It returns the number of kills.
+// it again, while the work runs. It returns the number of kills.
 func killWhile(t *testing.T, rnd *rand.Rand, work func(context.Context) error) (kills int, err error) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- work(t.Context()) }()
-	for {
+	for kills < killsPerRound {
 		reached := make(chan error, 1)
 		go func() { reached <- reachServer() }()
 		select {
@@ -49,6 +53,7 @@ func killWhile(t *testing.T, rnd *rand.Rand, work func(context.Context) error) (
 			kills++
 		}
 	}
+	return kills, <-done
 }
 
 // reachServer returns when the server has answered a request: statfs is
