@@ -17,7 +17,8 @@ func newWaitCommand() *cobra.Command {
 		Use:   "wait",
 		Short: "Block until the mount is usable",
 		Long: `Block until the server answers, its export is mounted and the mount can be used.
-When that takes longer than the timeout, say what is still wrong and exit with 1.`,
+When that takes longer than the timeout, say what is still wrong and exit with
+code 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if opts.timeout < 0 {
