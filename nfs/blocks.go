@@ -1,9 +1,6 @@
 package nfs
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync"
 
 const (
 	// maxRecord bounds a call: the largest WRITE, and room for its header.
@@ -21,12 +18,15 @@ const (
 type blocks struct {
 	from *blockPool
 	mine chan struct{} // taken by each block that the connection has
-	held atomic.Int32
+	own  chan struct{} // taken by the connection's own block
+
+	mu     sync.Mutex
+	shares int // how many of the shared blocks the connection has
 }
 
 // blockPool is what all connections have in common.
 type blockPool struct {
-	shared chan struct{} // taken by each block but the first of a connection
+	shared chan struct{} // taken by each block that is not a connection's own
 	pool   sync.Pool
 }
 
@@ -37,19 +37,32 @@ func newBlockPool() *blockPool {
 	}
 }
 
+func newBlocks(from *blockPool) *blocks {
+	return &blocks{from: from, mine: make(chan struct{}, connBlocks), own: make(chan struct{}, 1)}
+}
+
 // take gives an empty block to whoever has taken mine, after a wait.
 func (b *blocks) take() []byte {
-	if b.held.Add(1) > 1 {
-		b.from.shared <- struct{}{}
+	select {
+	case b.own <- struct{}{}:
+	case b.from.shared <- struct{}{}:
+		b.mu.Lock()
+		b.shares++
+		b.mu.Unlock()
 	}
 	return b.from.pool.Get().(*[blockSize]byte)[:0]
 }
 
-// give takes a block back.
+// give takes a block back. Shared ones go first, whichever it was.
 func (b *blocks) give(p []byte) {
 	b.from.pool.Put((*[blockSize]byte)(p[:blockSize]))
-	if b.held.Add(-1) > 0 {
+	b.mu.Lock()
+	if b.shares > 0 {
+		b.shares--
 		<-b.from.shared
+	} else {
+		<-b.own
 	}
+	b.mu.Unlock()
 	<-b.mine
 }

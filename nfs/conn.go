@@ -40,7 +40,7 @@ type conn struct {
 	q      *request // of the reading goroutine; its encoder holds the batch of replies
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
-	blocks blocks
+	blocks *blocks
 	until  time.Time // the read deadline
 	lean   int       // batches that were small while the memory for them was not
 
@@ -55,7 +55,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		srv: s, nc: nc, client: host(nc.RemoteAddr()),
 		calls: make(chan struct{}, maxCalls),
 	}
-	c.blocks.from, c.blocks.mine = s.blocks, make(chan struct{}, connBlocks)
+	c.blocks = newBlocks(s.blocks)
 	c.out = newSender(nc, c.release)
 	c.q = newRequest(s, c.client)
 	c.in = oncrpc.NewReader(nc, c, maxRecord)
