@@ -29,7 +29,7 @@ type world struct {
 	*nfsclient.Client // as the owner
 	t                 *testing.T
 	o                 overlay.Options
-	state             string
+	wrap              func(nfs.FS) nfs.FS // when set, between server and overlay
 	addr              string
 	root              nfsclient.FH
 	stop              func()
@@ -72,7 +72,11 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	srv := nfs.New(nfs.Options{FS: fs, Key: key, Export: export, Owner: uint32(os.Getuid())})
+	var served nfs.FS = fs
+	if w.wrap != nil {
+		served = w.wrap(fs)
+	}
+	srv := nfs.New(nfs.Options{FS: served, Key: key, Export: export, Owner: uint32(os.Getuid())})
 	stop := w.serve(srv)
 	w.stop = func() {
 		w.Close()
