@@ -80,6 +80,13 @@ func (s *sender) addBlock(p []byte) {
 	}
 }
 
+// failed reports whether replies can no longer be sent.
+func (s *sender) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
+}
+
 // drain writes p and all that is ready, until nothing is. The lock is held, but
 // not while writing.
 func (s *sender) drain(p []byte) {

@@ -37,6 +37,8 @@ var ErrServerClosed = errors.New("server closed")
 
 const (
 	maxConns = 32
+	// connPause is how long a connection beyond those waits for one of them to end.
+	connPause = time.Second
 	// acceptPause is how long Serve waits when there are no descriptors left.
 	acceptPause = 50 * time.Millisecond
 )
@@ -55,6 +57,7 @@ type Server struct {
 	workers  chan struct{}
 	blocks   *blockPool
 	requests sync.Pool
+	slots    chan struct{} // taken by each connection
 
 	mu        sync.Mutex
 	closed    bool
@@ -67,7 +70,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, owner: o.Owner, log: o.Log,
-		blocks:    newBlockPool(),
+		blocks: newBlockPool(), slots: make(chan struct{}, maxConns),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.fsid = s.handles.fsid()
@@ -141,32 +144,43 @@ func (s *Server) accept(nc net.Conn) {
 		return
 	}
 	c := newConn(s, nc)
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	if !s.enter(c) {
 		nc.Close()
 		return
 	}
-	s.conns[c] = struct{}{}
-	s.running.Add(1)
-	s.mu.Unlock()
 	go func() {
-		defer s.running.Done()
 		c.run()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
+		s.leave(c)
 	}()
 }
 
 // admit judges a connection before anything is read from it.
 func (s *Server) admit() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.conns) >= maxConns {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-time.After(connPause):
 		return errors.New("too many connections")
 	}
-	return nil
+}
+
+func (s *Server) enter(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	return true
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	<-s.slots
+	s.running.Done()
 }
 
 // Shutdown stops accepting connections and reading calls, waits until the calls

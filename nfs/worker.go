@@ -35,7 +35,9 @@ func (c *conn) handOver(rec []byte, own bool) error {
 func (c *conn) work(q *request, block []byte) {
 	defer c.working.Done()
 	c.srv.workers <- struct{}{}
-	q.answer(true)
+	if !c.out.failed() { // else nobody is there for the reply
+		q.answer(true)
+	}
 	<-c.srv.workers
 	reply, large := q.e.B, q.proc.large
 	if large && len(reply) > smallCall {
