@@ -66,9 +66,18 @@ func linkCases(f Facts) []testCase {
 			p.link("a", "b")
 			same(p, "nlink", p.fstat(f).nlink, 2)
 			p.unlink("a")
-			same(p, "nlink", p.fstat(f).nlink, 1)
 			p.write(f, "x")
 			p.content("b", "x")
+		}},
+		{name: "count-without-the-name-of-an-open-file", run: func(p *place) {
+			p.file("a", "x")
+			p.link("a", "b")
+			f := p.open("a", unix.O_RDWR, 0)
+			p.unlink("a")
+			same(p, "fstat", p.fstat(f).nlink, 1)
+			p.nlink("b", 1)
+			p.close(f)
+			p.nlink("b", 1)
 		}},
 		{name: "exists", run: func(p *place) {
 			p.file("a", "x")

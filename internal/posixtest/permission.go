@@ -14,8 +14,13 @@ func permissionCases() []testCase {
 				mode                uint32
 				read, write, access bool
 			}{
-				{0, false, false, false}, {0o400, true, false, false}, {0o200, false, true, false},
-				{0o600, true, true, false}, {0o044, false, false, false}, {0o477, true, false, false}, {0o700, true, true, true},
+				{0, false, false, false},
+				{0o400, true, false, false},
+				{0o200, false, true, false},
+				{0o600, true, true, false},
+				{0o044, false, false, false},
+				{0o477, true, false, false},
+				{0o700, true, true, true},
 			} {
 				p.chmod("f", tt.mode)
 				p.may("read", p.openErr("f", unix.O_RDONLY, 0), tt.read)
