@@ -1,7 +1,8 @@
 package integration
 
 import (
-	"bytes"
+	"errors"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -17,33 +18,51 @@ type ranTest struct {
 	output  strings.Builder
 }
 
-// parseTests reads the output of a test binary, in the order of the tests' starts.
-func parseTests(t *testing.T, output []byte) []*ranTest {
+// guestTests are the tests that ran in the guest, in the order of their starts.
+type guestTests struct {
+	tests  []*ranTest
+	byName map[string]*ranTest
+	rest   strings.Builder // what was printed outside of any test
+}
+
+// readTests reads the output of a test binary to its end. It logs the end of each
+// test as it comes: a guest may run for minutes.
+func readTests(t *testing.T, output io.Reader) *guestTests {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "tool", "test2json")
-	cmd.Stdin = bytes.NewReader(output)
-	events, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go tool test2json: %v", err)
-	}
-	var tests []*ranTest
-	byName := map[string]*ranTest{}
-	err = testevent.Read(bytes.NewReader(events), func(e testevent.Event) {
-		if e.Test == "" {
-			return
-		}
-		test := byName[e.Test]
-		if test == nil {
-			test = &ranTest{name: e.Test}
-			byName[e.Test] = test
-			tests = append(tests, test)
-		}
-		test.add(e)
-	})
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "test2json", "-t")
+	cmd.Stdin = output
+	events, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tests
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := &guestTests{byName: map[string]*ranTest{}}
+	readErr := testevent.Read(events, func(e testevent.Event) {
+		seen.add(e)
+		if e.Ended() && e.Test != "" && !strings.Contains(e.Test, "/") {
+			t.Logf("in the guest: %s %s after %.1f s", e.Action, e.Test, e.Elapsed)
+		}
+	})
+	if err := errors.Join(readErr, cmd.Wait()); err != nil {
+		t.Fatalf("go tool test2json: %v", err)
+	}
+	return seen
+}
+
+func (g *guestTests) add(e testevent.Event) {
+	if e.Test == "" {
+		g.rest.WriteString(e.Output)
+		return
+	}
+	test := g.byName[e.Test]
+	if test == nil {
+		test = &ranTest{name: e.Test}
+		g.byName[e.Test] = test
+		g.tests = append(g.tests, test)
+	}
+	test.add(e)
 }
 
 func (r *ranTest) add(e testevent.Event) {
@@ -57,7 +76,7 @@ func (r *ranTest) add(e testevent.Event) {
 
 // show repeats the test's end as a test on the host.
 func (r *ranTest) show(t *testing.T) {
-	t.Logf("%.2f s in the guest\n%s", r.seconds, r.output.String())
+	t.Logf("%.1f s in the guest\n%s", r.seconds, r.output.String())
 	switch r.action {
 	case "pass":
 	case "skip":
@@ -69,8 +88,8 @@ func (r *ranTest) show(t *testing.T) {
 	}
 }
 
-// TestParseTests feeds what a test binary prints.
-func TestParseTests(t *testing.T) {
+// TestReadTests feeds what a test binary prints.
+func TestReadTests(t *testing.T) {
 	const output = "\x16=== RUN   TestA\n    a_test.go:1: line\n\x16=== RUN   TestA/sub\n" +
 		"\x16--- FAIL: TestA (1.50s)\n    \x16--- SKIP: TestA/sub (0.00s)\n        a_test.go:2: reason\n\x16=== RUN   TestB\npanic: why\n"
 	want := []struct {
@@ -80,7 +99,7 @@ func TestParseTests(t *testing.T) {
 		{"TestA/sub", "skip", "reason"},
 		{"TestB", "", "panic: why"},
 	}
-	got := parseTests(t, []byte(output))
+	got := readTests(t, strings.NewReader(output)).tests
 	if len(got) != len(want) {
 		t.Fatalf("%d tests, want %d", len(got), len(want))
 	}

@@ -1,7 +1,7 @@
 package integration
 
 import (
-	"bytes"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -87,21 +87,26 @@ func runGuestTests(t *testing.T, kit *uml.Kit, cfg uml.Config) {
 	t.Helper()
 	cfg.Timeout = timeLeft(t)
 	cfg.Test = append(cfg.Test, "-test.v=test2json", "-test.timeout="+(cfg.Timeout-time.Minute).String())
-	var output bytes.Buffer
-	result, err := kit.Run(t.Context(), cfg, &output)
-	tests := parseTests(t, output.Bytes())
+	output, guestOut := io.Pipe()
+	var result uml.Result
+	var runErr error
+	go func() {
+		result, runErr = kit.Run(t.Context(), cfg, guestOut)
+		guestOut.Close()
+	}()
+	ran := readTests(t, output)
 	failed := false
-	for _, test := range tests {
+	for _, test := range ran.tests {
 		t.Run(test.name, test.show)
 		failed = failed || test.action == "fail" || test.action == ""
 	}
-	if err != nil {
-		t.Errorf("the guest's run: %v", err)
+	if runErr != nil {
+		t.Errorf("the guest's run: %v", runErr)
 	}
-	if result.Status != 0 && !failed || len(tests) == 0 {
-		t.Errorf("the guest's tests ended with status %d:\n%s", result.Status, lastLines(output.String(), 50))
+	if result.Status != 0 && !failed || len(ran.tests) == 0 {
+		t.Errorf("%d tests of the guest ended with status %d:\n%s", len(ran.tests), result.Status, lastLines(ran.rest.String(), 30))
 	}
-	if cfg.Mount && err == nil && result.ServerStatus != 0 {
+	if cfg.Mount && runErr == nil && result.ServerStatus != 0 {
 		t.Errorf("the server ended with status %d after SIGTERM:\n%s", result.ServerStatus, lastLines(result.ServerLog, 20))
 	}
 	if t.Failed() {
