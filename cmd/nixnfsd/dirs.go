@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +22,8 @@ type dirOptions struct {
 func (o *dirOptions) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.upper, "upper", "", "writable `DIR` to serve (default: in the user's data directory)")
 	flags.StringArrayVar(&o.lowers, "lower", nil, "read-only `DIR` beneath it; may be repeated, the first wins")
-	flags.StringVar(&o.work, "work", "", "`DIR` for what is half-made, on the file system of the upper\n(default: beside the upper)")
-	flags.StringVar(&o.state, "state", "", "`DIR` for the key that file handles are made with\n(default: in the user's state directory)")
+	flags.StringVar(&o.work, "work", "", "`DIR` for what is half-made, on the upper's file system and for nothing else: it is emptied at start (default: beside the upper)")
+	flags.StringVar(&o.state, "state", "", "`DIR` for what keeps file handles valid after a restart (default: in the user's state directory, one for each upper)")
 }
 
 // places are where a system keeps a user's data and state.
@@ -47,16 +48,31 @@ func userPlaces(goos, home string, getenv func(string) string) places {
 // layout fills in what no flag says.
 func (o *dirOptions) layout(export string, p places) mount.Layout {
 	l := mount.Layout{MountPoint: export, Upper: o.upper, Work: o.work, State: o.state, Lowers: o.lowers}
+	standard := filepath.Join(p.data, "upper")
 	if l.Upper == "" {
-		l.Upper = filepath.Join(p.data, "upper")
+		l.Upper = standard
 	}
 	if l.Work == "" {
 		l.Work = workBeside(l.Upper)
 	}
 	if l.State == "" {
 		l.State = p.state
+		if filepath.Clean(l.Upper) != standard {
+			l.State = filepath.Join(p.state, stateName(l.Upper))
+		}
 	}
 	return l
+}
+
+// stateName names the state of an upper that is not the standard one. Each has
+// its own: two servers with one state would lose each other's file handles.
+func stateName(upper string) string {
+	if abs, err := filepath.Abs(upper); err == nil {
+		upper = abs
+	}
+	const enough = 8 // bytes of the hash to tell a user's directories apart
+	sum := sha256.Sum256([]byte(upper))
+	return fmt.Sprintf("upper-%x", sum[:enough])
 }
 
 // workBeside is the work directory of an upper: named after it, so that two

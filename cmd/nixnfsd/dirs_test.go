@@ -34,8 +34,9 @@ func TestLayoutDefaults(t *testing.T) {
 		want mount.Layout
 	}{
 		{"bare", dirOptions{}, mount.Layout{MountPoint: "/nix", Upper: "/data/upper", Work: "/data/work", State: "/state"}},
-		{"upper", dirOptions{upper: "/x/store/"}, mount.Layout{MountPoint: "/nix", Upper: "/x/store/", Work: "/x/store.work", State: "/state"}},
-		{"upper of that name", dirOptions{upper: "/x/upper"}, mount.Layout{MountPoint: "/nix", Upper: "/x/upper", Work: "/x/work", State: "/state"}},
+		{"upper", dirOptions{upper: "/x/store/"}, mount.Layout{MountPoint: "/nix", Upper: "/x/store/", Work: "/x/store.work", State: "/state/upper-2babd97e7394bc5f"}},
+		{"the standard upper, said", dirOptions{upper: "/data/upper/"}, mount.Layout{MountPoint: "/nix", Upper: "/data/upper/", Work: "/data/work", State: "/state"}},
+		{"upper of that name", dirOptions{upper: "/x/upper"}, mount.Layout{MountPoint: "/nix", Upper: "/x/upper", Work: "/x/work", State: "/state/upper-279b65b83d6dbff3"}},
 		{
 			"all",
 			dirOptions{upper: "/u", work: "/w", state: "/s", lowers: []string{"/a", "/b"}},
