@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"encoding/binary"
 	"strings"
 	"unsafe"
 
@@ -218,11 +219,18 @@ func reflink(int, int) error { return unix.ENOTSUP }
 
 func copyRange(int, int, int64, int64) (int64, error) { return 0, unix.ENOTSUP }
 
+// Offsets in a struct dirent (dir(5)).
+const (
+	direntReclen = 16
+	direntNamlen = 18
+	direntType   = 20
+	direntName   = 21
+)
+
 // direntFields takes the first entry off a buffer that ReadDirent filled.
 func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
-	d := (*unix.Dirent)(unsafe.Pointer(&b[0]))
-	const at = int(unsafe.Offsetof(d.Name))
-	return d.Ino, d.Type, b[at : at+int(d.Namlen)], b[d.Reclen:]
+	n, size := binary.NativeEndian.Uint16(b[direntReclen:]), binary.NativeEndian.Uint16(b[direntNamlen:])
+	return binary.NativeEndian.Uint64(b), b[direntType], b[direntName : direntName+size], b[n:]
 }
 
 func sysStatfs(fd int, s *FSStat) error {

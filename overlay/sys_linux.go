@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"bytes"
+	"encoding/binary"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -206,18 +208,18 @@ func copyRange(from, to int, off, n int64) (int64, error) {
 	return int64(m), err
 }
 
+// Offsets in a struct linux_dirent64 (getdents(2)).
+const (
+	direntReclen = 16
+	direntType   = 18
+	direntName   = 19
+)
+
 // direntFields takes the first entry off a buffer that ReadDirent filled.
 func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
-	d := (*unix.Dirent)(unsafe.Pointer(&b[0]))
-	const at = int(unsafe.Offsetof(d.Name))
-	name = b[at:d.Reclen]
-	for i, c := range name {
-		if c == 0 {
-			name = name[:i]
-			break
-		}
-	}
-	return d.Ino, d.Type, name, b[d.Reclen:]
+	n := binary.NativeEndian.Uint16(b[direntReclen:])
+	name, _, _ = bytes.Cut(b[direntName:n], []byte{0})
+	return binary.NativeEndian.Uint64(b), b[direntType], name, b[n:]
 }
 
 func sysStatfs(fd int, s *FSStat) error {
