@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"nixnfsd": main}) }
+
+func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+// TestScriptAsRoot runs scripts that mount file systems, each in a mount
+// namespace of its own.
+func TestScriptAsRoot(t *testing.T) {
+	testenv.Require(t, runtime.GOOS == "linux" && os.Getuid() == 0, "it mounts file systems, which needs Linux and root")
+	runScripts(t, "testdata/root")
+}
+
+func runScripts(t *testing.T, dir string) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		Deadline:            time.Now().Add(time.Minute),
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"listen":    listenHere,
+			"ready":     ready,
+			"terminate": terminate,
+		},
+	})
+}
+
+// setup gives the user of a script a home and an address of his own.
+func setup(env *testscript.Env) error {
+	env.Setenv("HOME", env.WorkDir+"/home")
+	env.Setenv("XDG_DATA_HOME", "")
+	env.Setenv("XDG_STATE_HOME", "")
+	env.Setenv("ANY", "127.0.0.1:0")
+	return nil
+}
+
+// exits is the command "exits CODE PROGRAM ARGS…": the program ends with that
+// exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+var readyLine = regexp.MustCompile(`(?m)^ready: .* on (\S+) as .*\n(.*\n)`)
+
+// ready is the command "ready FILE": it waits until the server that prints to
+// the file is ready, and sets ADDR to its address and PORT to its port.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ready FILE")
+	}
+	const pause, patience = 10 * time.Millisecond, 10 * time.Second
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(pause) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if m := readyLine.FindSubmatch(text); err == nil && m != nil {
+			addr := string(m[1])
+			ts.Setenv("ADDR", addr)
+			ts.Setenv("PORT", addr[strings.LastIndex(addr, ":")+1:])
+			return
+		}
+	}
+	ts.Fatalf("no server was ready after %s", patience)
+}
+
+// listenHere is the command "listen": this process listens, says nothing to
+// anybody, and sets ADDR to its address.
+func listenHere(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: listen")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(l.Close()) })
+	ts.Setenv("ADDR", l.Addr().String())
+}
+
+// terminate is the command "terminate": programs in the background get SIGTERM.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: terminate")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
+		}
+	}
+}
+
+// TestHelpFits has every line of help fit a terminal, and every flag explained.
+func TestHelpFits(t *testing.T) {
+	root := newCommand()
+	for _, cmd := range append(root.Commands(), root) {
+		for _, line := range strings.Split(help(t, cmd), "\n") {
+			if len(line) > 80 {
+				t.Errorf("%s: %d columns: %s", cmd.Name(), len(line), line)
+			}
+		}
+	}
+}
+
+func help(t *testing.T, cmd *cobra.Command) string {
+	var b bytes.Buffer
+	cmd.SetOut(&b)
+	if err := cmd.Help(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
