@@ -38,7 +38,7 @@ type FS struct {
 
 	tmp      atomic.Uint64 // names in the work directory
 	noNowait atomic.Bool   // the upper cannot tell whether a read would wait
-	lock     *os.File      // of the upper
+	locks    []*os.File    // that keep other servers away
 }
 
 // hashKey only has to be the same at every start.
@@ -68,7 +68,7 @@ func (fs *FS) open(o *Options) error {
 	if len(o.Lowers) > maxLowers {
 		return fmt.Errorf("%d lower directories are more than the %d that can be served", len(o.Lowers), maxLowers)
 	}
-	if err := fs.lockUpper(o.Upper); err != nil {
+	if err := fs.lock(o.Upper); err != nil {
 		return err
 	}
 	if err := fs.openLayers(append([]string{o.Upper}, o.Lowers...)); err != nil {
@@ -101,12 +101,13 @@ func maxOpen(limit int) int {
 	return int(max(64, min(r.Cur/2, 4096)))
 }
 
-func (fs *FS) lockUpper(dir string) error {
+// lock takes a directory for this process alone, until Close.
+func (fs *FS) lock(dir string) error {
 	f, err := openDirectory(dir)
 	if err != nil {
 		return err
 	}
-	fs.lock = f
+	fs.locks = append(fs.locks, f)
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {
 		return &LockedError{Dir: dir, PID: lockHolder(f)}
@@ -236,8 +237,8 @@ func (fs *FS) Close() error {
 			n.dir.stack.Load().parts[i].dir.drop()
 		}
 	}
-	if fs.lock != nil {
-		err = errors.Join(err, fs.lock.Close())
+	for _, f := range fs.locks {
+		err = errors.Join(err, f.Close())
 	}
 	return err
 }

@@ -13,6 +13,9 @@ func (fs *FS) openState(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
+	if err := fs.lock(dir); err != nil {
+		return err
+	}
 	r := replayer{fs: fs, missing: map[ID][]waiting{}}
 	j, err := openJournal(dir, fs.layers, r.replay)
 	if err != nil {

@@ -2,9 +2,11 @@ package overlay
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,11 +25,17 @@ func (fs *FS) openWork(o *Options) error {
 		}
 		return fs.openIndex(index)
 	}
-	if err := os.MkdirAll(index, 0o700); err != nil {
+	unfit := func(err error) error {
 		return &UnfitError{Dir: o.Work, Reason: "cannot be made the work directory", Err: err}
 	}
+	if err := os.MkdirAll(o.Work, 0o700); err != nil {
+		return unfit(err)
+	}
 	if err := sweep(o.Work); err != nil {
-		return &UnfitError{Dir: o.Work, Reason: "cannot be swept", Err: err}
+		return err
+	}
+	if err := os.MkdirAll(index, 0o700); err != nil {
+		return unfit(err)
 	}
 	var err error
 	if fs.work, err = hiddenDir(o.Work); err != nil {
@@ -51,18 +59,24 @@ func (fs *FS) openIndex(dir string) (err error) {
 	return nil
 }
 
-// sweep removes everything from the work directory but the index.
+// sweep removes what is half made from the work directory. Anything that is not
+// the server's own says that the directory is another's: it is left alone.
 func sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != indexDir && !strings.HasPrefix(name, tmpPrefix) {
+			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's: choose an empty work directory", name)}
+		}
 	}
 	for _, e := range entries {
 		if e.Name() == indexDir {
 			continue
 		}
 		if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
-			return err
+			return &UnfitError{Dir: dir, Reason: "cannot be swept", Err: err}
 		}
 	}
 	return nil
@@ -119,9 +133,12 @@ func (fs *FS) tryUpper(o *Options) error {
 	return nil
 }
 
+// tmpPrefix starts the names of what is half made, as in overlayfs.
+const tmpPrefix = "#"
+
 // tmpName gives a C string that names nothing in the work directory yet.
 func (fs *FS) tmpName() string {
-	return "t" + strconv.FormatUint(fs.tmp.Add(1), 36) + "\x00"
+	return tmpPrefix + strconv.FormatUint(fs.tmp.Add(1), 36) + "\x00"
 }
 
 // checkMarks finds out whether marks have to be read, and notes on the upper
