@@ -76,13 +76,15 @@ func (l local) Rename(from, to string) error                 { return os.Rename(
 func (l local) Remove(name string) error                     { return os.Remove(l.abs(name)) }
 func (l local) Join(elem ...string) string                   { return filepath.Join(elem...) }
 func (l local) MkdirAll(name string, mode os.FileMode) error { return os.MkdirAll(l.abs(name), mode) }
+
 func (l local) Symlink(target, name string) error            { return os.Symlink(target, l.abs(name)) }
 func (l local) Readlink(name string) (string, error)         { return os.Readlink(l.abs(name)) }
 func (l local) Chroot(name string) (billy.Filesystem, error) { return local(l.abs(name)), nil }
 func (l local) Root() string                                 { return string(l) }
 func (l local) Chmod(name string, mode os.FileMode) error    { return os.Chmod(l.abs(name), mode) }
 func (l local) Chown(name string, uid, gid int) error        { return os.Chown(l.abs(name), uid, gid) }
-func (l local) Lchown(name string, uid, gid int) error       { return os.Lchown(l.abs(name), uid, gid) }
+
+func (l local) Lchown(name string, uid, gid int) error { return os.Lchown(l.abs(name), uid, gid) }
 
 func (l local) Chtimes(name string, atime, mtime time.Time) error {
 	return os.Chtimes(l.abs(name), atime, mtime)

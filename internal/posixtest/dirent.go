@@ -2,6 +2,7 @@ package posixtest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"unsafe"
 
@@ -30,16 +31,20 @@ func (p *place) dirents(fd int) []dirent {
 	}
 }
 
+// parseDirents reads the entries by offset: the last one can end before a
+// struct dirent does.
 func parseDirents(buf []byte) []dirent {
 	var entries []dirent
+	var d unix.Dirent
 	for len(buf) > 0 {
-		d := (*unix.Dirent)(unsafe.Pointer(&buf[0]))
-		name := buf[unsafe.Offsetof(d.Name):d.Reclen]
+		size := binary.NativeEndian.Uint16(buf[unsafe.Offsetof(d.Reclen):])
+		name := buf[unsafe.Offsetof(d.Name):size]
 		if end := bytes.IndexByte(name, 0); end >= 0 {
 			name = name[:end]
 		}
-		entries = append(entries, dirent{name: string(name), ino: d.Ino, typ: uint32(d.Type) << 12})
-		buf = buf[d.Reclen:]
+		ino := binary.NativeEndian.Uint64(buf[unsafe.Offsetof(d.Ino):])
+		entries = append(entries, dirent{name: string(name), ino: ino, typ: uint32(buf[unsafe.Offsetof(d.Type)]) << 12})
+		buf = buf[size:]
 	}
 	return entries
 }

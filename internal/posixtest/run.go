@@ -1,6 +1,7 @@
 package posixtest
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,9 @@ type Facts struct {
 	NoSharedMmap   bool // a shared mapping cannot be written
 	NoXattr        bool // extended attributes cannot be had
 	Entries        int  // in the largest listing; 0 means 20,000
+	// Exceptions are cases that are not expected to pass, as "group/case",
+	// with the reason. They are skipped, and have to name a case.
+	Exceptions map[string]string
 }
 
 func (f Facts) entries() int {
@@ -86,16 +90,25 @@ func groups(f Facts) []group {
 // depend on it at the same time.
 func Run(t *testing.T, dir string, facts Facts) {
 	defer unix.Umask(unix.Umask(0o022))
+	unused := maps.Clone(facts.Exceptions)
 	for _, g := range groups(facts) {
 		t.Run(g.name, func(t *testing.T) {
 			for _, c := range g.cases {
-				if !c.who.allows(os.Geteuid()) {
-					continue
+				delete(unused, g.name+"/"+c.name)
+				if c.who.allows(os.Geteuid()) {
+					t.Run(c.name, func(t *testing.T) { runCase(t, dir, g, c, facts) })
 				}
-				t.Run(c.name, func(t *testing.T) {
-					c.run(newPlace(t, filepath.Join(dir, g.name+"."+c.name), facts))
-				})
 			}
 		})
 	}
+	for name := range unused {
+		t.Errorf("there is no case %s to make an exception of", name)
+	}
+}
+
+func runCase(t *testing.T, dir string, g group, c testCase, facts Facts) {
+	if reason, ok := facts.Exceptions[g.name+"/"+c.name]; ok {
+		t.Skip("exception: " + reason)
+	}
+	c.run(newPlace(t, filepath.Join(dir, g.name+"."+c.name), facts))
 }
