@@ -1,6 +1,7 @@
 package uml
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -68,19 +69,24 @@ func lock(file string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// runGroup runs the command and ends its whole process group with it: User Mode
-// Linux leaves helpers behind, and a group of its own keeps ^C for us.
-func runGroup(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	killGroup := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.Cancel = killGroup
-	cmd.WaitDelay = 2 * time.Second // a helper may hold our pipe
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	err := cmd.Wait()
-	_ = killGroup() // nobody may be left
-	return err
+// guard runs a command as the leader of a session and ends the whole of that when
+// the command ends, or by SIGTERM: User Mode Linux leaves helpers behind, and leaves
+// its process group where it is not the leader already.
+const guard = `
+	end() { kill -KILL -- -$! $! 2>/dev/null; }
+	trap end TERM
+	setsid "$@" &
+	wait $!
+	end`
+
+// guarded makes a command that leaves nothing running, however it or we end. Its
+// exit status says nothing.
+func guarded(ctx context.Context, argv ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "bash", append([]string{"-c", guard, "guard"}, argv...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second // to end all that hold our pipe
+	return cmd
 }
 
 // processor names one processor to pin a guest to, by turns. A guest hands control

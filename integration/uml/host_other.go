@@ -3,6 +3,7 @@
 package uml
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -15,7 +16,9 @@ func checkHost() error {
 
 func lock(string) (func(), error) { return nil, errors.ErrUnsupported }
 
-func runGroup(*exec.Cmd) error { return errors.ErrUnsupported }
+func guarded(ctx context.Context, argv ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, argv[0], argv[1:]...)
+}
 
 func processor(int) string { return "0" }
 

@@ -94,8 +94,10 @@ func (k *Kit) Run(ctx context.Context, cfg Config, stdout io.Writer) (Result, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, g.cfg.Timeout, fmt.Errorf("%w of %v", ErrTimeLimit, g.cfg.Timeout))
 	defer cancel()
-	bootErr := g.boot(ctx, stdout)
-	return g.result(ctx, bootErr)
+	if err := g.boot(ctx, stdout); err != nil && ctx.Err() == nil {
+		return Result{}, fmt.Errorf("start the guest: %w", err)
+	}
+	return g.result(ctx)
 }
 
 func withDefaults(cfg Config, dir string) Config {
@@ -194,7 +196,7 @@ func (g *guest) makeDisk(ctx context.Context) error {
 		"-E", "lazy_itable_init=1,nodiscard", g.path("disk"), size)
 }
 
-// boot runs the guest to its end. Its end says little: the report says more.
+// boot runs the guest to its end; the error is that it could not be started.
 func (g *guest) boot(ctx context.Context, stdout io.Writer) error {
 	kernelLog, err := os.Create(g.kernelLog())
 	if err != nil {
@@ -210,12 +212,17 @@ func (g *guest) boot(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append([]string{"--cpu-list", processor(int(g.kit.runs.Add(1))), g.kit.kernel()}, g.kernelArgs()...)...)
+	pinned := []string{"taskset", "--cpu-list", processor(int(g.kit.runs.Add(1))), g.kit.kernel()}
+	cmd := guarded(ctx, append(pinned, g.kernelArgs()...)...)
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+g.kit.shim(), "TMPDIR="+memory)
 	cmd.Stdout = struct{ io.Writer }{stdout} // no *os.File: the kernel would take a terminal for its own
 	cmd.Stderr = kernelLog
 	cmd.ExtraFiles = []*os.File{kernelLog, serverLog} // descriptors 3 and 4
-	return runGroup(cmd)
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return nil // the report says how it ended
+	}
+	return err
 }
 
 // kernelArgs is the kernel's command line. Its consoles only write: tty0 is the
@@ -234,11 +241,11 @@ func (g *guest) kernelArgs() []string {
 }
 
 // result makes the guest's report, or its silence, into the caller's answer.
-func (g *guest) result(ctx context.Context, bootErr error) (Result, error) {
+func (g *guest) result(ctx context.Context) (Result, error) {
 	log := readText(g.serverLog())
 	text, err := os.ReadFile(g.path(spec.Report))
 	if errors.Is(err, os.ErrNotExist) {
-		return Result{ServerLog: log}, g.silence(ctx, bootErr)
+		return Result{ServerLog: log}, g.silence(ctx)
 	}
 	if err != nil {
 		return Result{}, err
@@ -262,11 +269,11 @@ func (g *guest) result(ctx context.Context, bootErr error) (Result, error) {
 }
 
 // silence explains a guest that ended without a report.
-func (g *guest) silence(ctx context.Context, bootErr error) error {
+func (g *guest) silence(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return fmt.Errorf("guest: %w; the server's log ends:\n%s", cause, tail(readText(g.serverLog()), 15))
 	}
-	return fmt.Errorf("guest ended without a report (%v); its kernel's log ends:\n%s", bootErr, tail(readText(g.kernelLog()), 20))
+	return fmt.Errorf("guest ended without a report; its kernel's log ends:\n%s", tail(readText(g.kernelLog()), 20))
 }
 
 // readText returns what can be read of a log: it only explains something else.
