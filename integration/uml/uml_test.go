@@ -115,15 +115,36 @@ func TestRunTrouble(t *testing.T) {
 	}
 }
 
-// TestRunCancelled ends the guest with its context.
+// TestRunCancelled ends the guest with its context, to the last process.
 func TestRunCancelled(t *testing.T) {
 	kit := setup(t)
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp) // is then on the command line of each process
 	ctx, cancel := context.WithCancel(t.Context())
 	// The first output of the test cancels it.
 	_, err := kit.Run(ctx, uml.Config{Test: []string{"sh", "-c", "echo up; sleep 1000"}}, writerFunc(cancel))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
+	if left := processesWith(t, tmp); len(left) > 0 {
+		t.Errorf("these still run: %q", left)
+	}
+}
+
+// processesWith returns the command lines that hold a text.
+func processesWith(t *testing.T, text string) (lines []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(line, []byte(text)) {
+			lines = append(lines, string(line))
+		}
+	}
+	return lines
 }
 
 // writerFunc is called at each write.
