@@ -35,7 +35,7 @@ func TestCreateExclusive(t *testing.T) {
 		t.Errorf("got mode %o, size %d, want 644 and 0", a.Mode, a.Size)
 	}
 	w.put(w.root, "other", "x")
-	r, err = w.CreateExclusive(t.Context(), w.root, "other", v)
+	_, err = w.CreateExclusive(t.Context(), w.root, "other", v)
 	w.want("exclusive over a file made otherwise", err, nfsclient.ErrExist)
 }
 
