@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,8 +33,8 @@ type journal struct {
 const (
 	journalName   = "places"
 	journalWindow = 4 << 20
-	// maxRecord bounds a record: length, op, two IDs, layer, type and a name.
-	maxRecord = 2 + 1 + 4*8 + 1 + 4 + 255
+	// maxRecord bounds a record, with the longest name.
+	maxRecord = recordHead + 255
 )
 
 // The journal's records.
@@ -47,9 +47,11 @@ const (
 
 // record is one entry of the journal. Of recOrigin, id is the inode found and
 // other the ID that it stands for; else other is the directory of name.
+//
+// In which layer a name is found is not recorded: a copy-up changes it, and the
+// process can end between the two.
 type record struct {
 	op    uint8
-	layer uint8
 	typ   uint32
 	id    ID
 	other ID
@@ -58,7 +60,7 @@ type record struct {
 
 func (r *record) append(b []byte) []byte {
 	at := len(b)
-	b = append(b, 0, 0, r.op, r.layer)
+	b = append(b, 0, 0, r.op, 0)
 	b = binary.BigEndian.AppendUint32(b, r.typ)
 	for _, v := range [...]uint64{r.id.Fileid, r.id.Gen, r.other.Fileid, r.other.Gen} {
 		b = binary.BigEndian.AppendUint64(b, v)
@@ -68,6 +70,7 @@ func (r *record) append(b []byte) []byte {
 	return b
 }
 
+// recordHead is a record without its name: length, op, a spare byte, type, two IDs.
 const recordHead = 2 + 1 + 1 + 4 + 4*8
 
 // decodeRecord takes the first record off b; ok is false at the end.
@@ -79,7 +82,7 @@ func decodeRecord(b []byte) (r record, rest []byte, ok bool) {
 	if n < recordHead || n > len(b) {
 		return r, nil, false
 	}
-	r.op, r.layer, r.typ = b[2], b[3], binary.BigEndian.Uint32(b[4:])
+	r.op, r.typ = b[2], binary.BigEndian.Uint32(b[4:])
 	r.id = ID{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
 	r.other = ID{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
 	r.name = b[recordHead:n]
@@ -216,35 +219,14 @@ func (j *journal) rewriteOrGiveUp(each func(put func(*record))) {
 	}
 }
 
-// rewrite replaces the journal by what each gives.
+// rewrite replaces the journal by what each gives. Nothing is synced: after a
+// power cut it is of no use.
 func (j *journal) rewrite(each func(put func(*record))) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	f, err := renameio.NewPendingFile(j.path, renameio.WithPermissions(0o600), renameio.WithExistingPermissions())
-	if err != nil {
-		return fmt.Errorf("write the places of known objects: %w", err)
-	}
-	defer f.Cleanup()
-	b := append([]byte(nil), j.head...)
-	size := int64(0)
-	flush := func() {
-		if err == nil {
-			_, err = f.Write(b)
-		}
-		size += int64(len(b))
-		b = b[:0]
-	}
-	j.records = 0
-	each(func(r *record) {
-		b = r.append(b)
-		j.records++
-		if len(b) > 1<<20 {
-			flush()
-		}
-	})
-	flush()
+	size, err := j.writeNew(each)
 	if err == nil {
-		err = f.CloseAtomicallyReplace()
+		err = os.Rename(j.path+".new", j.path)
 	}
 	if err != nil {
 		return fmt.Errorf("write the places of known objects: %w", err)
@@ -253,6 +235,27 @@ func (j *journal) rewrite(each func(put func(*record))) error {
 		j.file.Close()
 	}
 	return j.open(size)
+}
+
+func (j *journal) writeNew(each func(put func(*record))) (size int64, err error) {
+	f, err := os.OpenFile(j.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	_, err = w.Write(j.head)
+	size, j.records = int64(len(j.head)), 0
+	var b []byte
+	each(func(r *record) {
+		b = r.append(b[:0])
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		size += int64(len(b))
+		j.records++
+	})
+	return size, errors.Join(err, w.Flush())
 }
 
 func (j *journal) close() error {

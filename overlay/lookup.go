@@ -101,6 +101,11 @@ func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
 		return nil, err
 	}
 	n := fs.nodes.get(id)
+	if n != nil {
+		if err := fs.settlePlaces(n); err != nil {
+			return nil, err
+		}
+	}
 	if n == nil || n.typ != f.st.typ() {
 		n, err = fs.greet(d, name, id, f)
 	} else if n.hasPlace(d, name) == nil {
@@ -134,7 +139,7 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 func (fs *FS) greet(d *node, name []byte, id ID, f *found) (*node, error) {
 	n, made := fs.nodes.intern(id, f.st.typ(), newPlace(d, name, f.layer))
 	if made {
-		fs.journal.add(record{op: recPlace, layer: uint8(f.layer), typ: n.typ, id: id, other: d.id, name: name})
+		fs.journal.add(record{op: recPlace, typ: n.typ, id: id, other: d.id, name: name})
 		if f.layer == 0 {
 			n.setBehind(fs.identity(0, &f.st))
 		}

@@ -19,6 +19,8 @@ type node struct {
 	places atomic.Pointer[place]
 	// file is a cached descriptor for a regular file's data.
 	file fileSlot
+	// loose says that places come from the journal and their layers are unknown.
+	loose atomic.Bool
 	// mu is held while the object is changed, for a directory also while names
 	// in it change, so that wcc_data is true.
 	mu sync.Mutex
@@ -241,7 +243,7 @@ func (fs *FS) node(id ID) (*node, error) {
 	if n == nil {
 		return nil, syscall.ESTALE
 	}
-	return n, nil
+	return n, fs.settlePlaces(n)
 }
 
 // dirNode gives the directory of an ID.

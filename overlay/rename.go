@@ -188,7 +188,11 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
+	// The new name is known before it is there: should the process end in between,
+	// the object is found under one of the two.
+	fs.name(n, dst.node, toName, 0)
 	if err := sysRenameAt(src.dir.fd, from, dst.dir.fd, to); err != nil {
+		fs.unname(n, dst.node, toName)
 		return err
 	}
 	fs.moved(src, dst, n, old, fromName, toName, t)
@@ -210,7 +214,6 @@ func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *f
 	src.touch()
 	dst.touch()
 	src.unlist(fromName)
-	fs.name(n, dst.node, toName, 0)
 	fs.unname(n, src.node, fromName)
 }
 

@@ -3,6 +3,7 @@ package overlay
 import (
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // openState replays the journal and goes on with it.
@@ -33,9 +34,8 @@ type replayer struct {
 }
 
 type waiting struct {
-	n     *node
-	name  string
-	layer int
+	n    *node
+	name string
 }
 
 func (p *replayer) replay(r *record) {
@@ -60,17 +60,18 @@ func (p *replayer) place(r *record) {
 		return
 	}
 	n, made := p.fs.nodes.intern(r.id, r.typ, nil)
+	n.loose.Store(p.fs.marked)
 	parent := p.parent(r.other)
 	if parent == nil {
-		p.missing[r.other] = append(p.missing[r.other], waiting{n, string(r.name), int(r.layer)})
+		p.missing[r.other] = append(p.missing[r.other], waiting{n, string(r.name)})
 	} else {
-		n.addPlace(parent, r.name, int(r.layer))
+		n.addPlace(parent, r.name, 0)
 	}
 	if !made || n.typ != ModeDir {
 		return
 	}
 	for _, w := range p.missing[r.id] {
-		w.n.addPlace(n, []byte(w.name), w.layer)
+		w.n.addPlace(n, []byte(w.name), 0)
 	}
 	delete(p.missing, r.id)
 }
@@ -82,6 +83,60 @@ func (p *replayer) parent(id ID) *node {
 	}
 	if n := p.fs.nodes.get(id); n != nil && n.isDir() {
 		return n
+	}
+	return nil
+}
+
+// settlePlaces finds out in which layers the places that the journal knew are
+// now, those of the directories above first, and drops the ones that are gone.
+func (fs *FS) settlePlaces(n *node) error {
+	if !n.loose.Load() {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.loose.Load() {
+		return nil
+	}
+	for p := n.places.Load(); p != nil; p = p.next {
+		if p.parent == fs.index {
+			continue
+		}
+		if err := fs.settlePlace(n, p); err != nil {
+			return err
+		}
+	}
+	n.loose.Store(false)
+	if fs.indexed.has(n.id) && !n.isDir() {
+		return fs.attachIndex(n)
+	}
+	return nil
+}
+
+func (fs *FS) settlePlace(n *node, p *place) error {
+	if err := fs.settlePlaces(p.parent); err != nil {
+		return err
+	}
+	name := []byte(p.plain())
+	var f found
+	err := fs.find(p.parent, cString(p.name), &f)
+	if err == nil {
+		var id ID
+		if id, err = fs.idOf(p.parent, name, &f); err == nil && id != n.id {
+			err = syscall.ESTALE
+		}
+	}
+	switch err {
+	case nil:
+		n.dropPlace(p.parent, name)
+		n.addPlace(p.parent, name, f.layer)
+		if f.layer == 0 {
+			n.setBehind(fs.identity(0, &f.st))
+		}
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE:
+		n.dropPlace(p.parent, name)
+	default:
+		return err
 	}
 	return nil
 }
@@ -98,7 +153,7 @@ func (fs *FS) dump(put func(*record)) {
 	fs.nodes.each(func(n *node) {
 		for p := n.places.Load(); p != nil; p = p.next {
 			if p.parent != nil {
-				put(&record{op: recPlace, layer: uint8(p.layer), typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())})
+				put(&record{op: recPlace, typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())})
 			}
 		}
 	})
@@ -108,7 +163,7 @@ func (fs *FS) dump(put func(*record)) {
 // name makes a name of n known, for good.
 func (fs *FS) name(n, parent *node, name []byte, layer int) {
 	n.addPlace(parent, name, layer)
-	fs.journal.add(record{op: recPlace, layer: uint8(layer), typ: n.typ, id: n.id, other: parent.id, name: name})
+	fs.journal.add(record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name})
 }
 
 // unname forgets a name of n.
