@@ -11,21 +11,23 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 )
 
 // The environment that the guest gives to the tests.
 const (
 	// EnvDir names the directory to test: the mount point.
-	EnvDir = "NIXNFSD_DIR"
+	EnvDir = spec.EnvDir
 	// EnvPlain names an empty directory on the local ext4 that also holds
 	// the export: what a test sees there is what it should see on the mount.
-	EnvPlain = "NIXNFSD_PLAIN"
+	EnvPlain = spec.EnvPlain
 	// EnvExport names the directory behind the mount, which is the upper
 	// directory of the server.
-	EnvExport = "NIXNFSD_EXPORT"
+	EnvExport = spec.EnvExport
 	// EnvControl names the program that controls the server and its mount;
 	// see Control.
-	EnvControl = "NIXNFSD_CONTROL"
+	EnvControl = spec.EnvControl
 )
 
 // Dir returns a new directory on the file system to test, the mount in the
