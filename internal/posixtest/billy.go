@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -21,14 +22,19 @@ type billyCase struct {
 
 // RunBilly puts the cases that billy can express to a file system, each in a
 // directory of its own below the root. Those on owners and times run where fsys is
-// a billy.Change too.
-func RunBilly(t *testing.T, fsys billy.Filesystem) {
+// a billy.Change too. Exceptions are as in Facts, without a group.
+func RunBilly(t *testing.T, fsys billy.Filesystem, exceptions map[string]string) {
+	unused := maps.Clone(exceptions)
 	cases := append(billyFileCases(), billyNameCases()...)
 	if change, ok := fsys.(billy.Change); ok {
 		cases = append(cases, billyChangeCases(change)...)
 	}
 	for _, c := range cases {
+		delete(unused, c.name)
 		t.Run(c.name, func(t *testing.T) {
+			if reason, ok := exceptions[c.name]; ok {
+				t.Skip("exception: " + reason)
+			}
 			p := &billyPlace{T: t, fs: fsys, dir: "billy-" + c.name}
 			p.try(fsys.MkdirAll(p.dir, 0o755))
 			t.Cleanup(func() {
@@ -38,6 +44,9 @@ func RunBilly(t *testing.T, fsys billy.Filesystem) {
 			})
 			c.run(p)
 		})
+	}
+	for name := range unused {
+		t.Errorf("there is no case %s to make an exception of", name)
 	}
 }
 

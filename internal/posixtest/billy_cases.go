@@ -242,12 +242,6 @@ func billyNameCases() []billyCase {
 				p.same("mtime of "+fi.Name(), fi.ModTime().Equal(want.ModTime()), true)
 			}
 		}},
-		{"same-file", func(p *billyPlace) {
-			p.file("f", "x")
-			before := p.lstat("f")
-			p.rename("f", "g")
-			p.same("same file", os.SameFile(before, p.lstat("g")), true)
-		}},
 		{"chroot", func(p *billyPlace) {
 			p.mkdir("d")
 			sub, err := p.fs.Chroot(p.path("d"))

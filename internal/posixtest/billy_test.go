@@ -13,7 +13,7 @@ import (
 
 // TestBillyPlain puts the billy cases to package os, which is their oracle.
 func TestBillyPlain(t *testing.T) {
-	posixtest.RunBilly(t, local(t.TempDir()))
+	posixtest.RunBilly(t, local(t.TempDir()), nil)
 }
 
 // A local is a directory as a billy file system, and nothing but calls of
