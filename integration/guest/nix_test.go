@@ -230,26 +230,21 @@ func (s *scenario) copyToCache(t *testing.T) {
 	s.run(t, "nix", "copy", "--to", "file://"+s.cache, s.hello)
 }
 
-// corrupt changes one byte of a file behind Nix's back, and nothing else.
-func corrupt(t *testing.T, path string) {
-	t.Helper()
-	fi, err := os.Lstat(path)
-	try(t, err)
-	try(t, os.Chmod(path, 0o644))
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	try(t, err)
-	_, err = f.WriteAt([]byte{'#'}, fi.Size()/2)
-	try(t, errors.Join(err, f.Close()))
-	try(t, os.Chmod(path, fi.Mode().Perm()))
-	try(t, os.Chtimes(path, fi.ModTime(), fi.ModTime()))
-}
+// corruptScript changes one byte of a file behind Nix's back, and nothing else.
+const corruptScript = `
+mode=$(stat -c %a "$1")
+chmod u+w "$1"
+printf "#" | dd of="$1" conv=notrunc bs=1 seek=3 status=none
+chmod "$mode" "$1"
+touch -d @1 "$1"
+`
 
 // repaired corrupts a file of a path, sees Nix complain, has it repaired by
 // the command and compares the path with what it was.
 func (s *scenario) repaired(t *testing.T, path, name string, repair ...string) {
 	t.Helper()
 	want := readTree(t, path)
-	corrupt(t, filepath.Join(path, name))
+	s.run(t, "sh", "-ec", corruptScript, "corrupt", filepath.Join(path, name))
 	s.rejects(t, "was modified", "nix-store", "--verify", "--check-contents")
 	s.run(t, "nix-store", append(repair, "--option", "substituters", "file://"+s.cache)...)
 	if d := diff(readTree(t, path).unlinked(), want.unlinked()); d != "" {
@@ -479,9 +474,7 @@ func (s *scenario) empty(t *testing.T) {
 	try(t, err)
 	profiles, err := filepath.Glob(s.profile() + "*")
 	try(t, err)
-	for _, link := range append(links, profiles...) {
-		try(t, os.Remove(link))
-	}
+	s.run(t, "rm", append(links, profiles...)...)
 	s.run(t, "nix-collect-garbage", "-d")
 	if got := storeNames(t); len(got) > 0 {
 		t.Errorf("without roots the store still holds %q", got)
