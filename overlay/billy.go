@@ -84,8 +84,8 @@ func (w *walker) walk(from ID, name string, follow bool) (a Attr, err error) {
 }
 
 func (w *walker) step(dir ID, name string, a *Attr) error {
-	if len(name) > 255 {
-		return syscall.ENAMETOOLONG
+	if err := checkName(name); err != nil {
+		return err
 	}
 	var d Attr
 	_, err := w.o.Lookup(dir, []byte(name), a, &d)
@@ -107,6 +107,17 @@ func (w *walker) follow(dir ID, link *Attr) (Attr, error) {
 	return w.walk(dir, string(to), true)
 }
 
+// checkName gives the error of a name that no file can have.
+func checkName(name string) error {
+	switch {
+	case len(name) > 255:
+		return syscall.ENAMETOOLONG
+	case strings.IndexByte(name, 0) >= 0:
+		return syscall.EINVAL
+	}
+	return nil
+}
+
 func splitPath(name string) []string {
 	return slices.DeleteFunc(strings.Split(name, "/"), func(s string) bool { return s == "" || s == "." })
 }
@@ -118,11 +129,11 @@ func (b *billyFS) parent(name string) (dir ID, base string, err error) {
 		return dir, "", syscall.EBUSY
 	}
 	base = parts[len(parts)-1]
-	switch {
-	case base == "..":
+	if base == ".." {
 		return dir, "", syscall.EINVAL
-	case len(base) > 255:
-		return dir, "", syscall.ENAMETOOLONG
+	}
+	if err := checkName(base); err != nil {
+		return dir, "", err
 	}
 	a, err := b.resolve(strings.Join(parts[:len(parts)-1], "/"), true)
 	if err == nil && !a.IsDir() {

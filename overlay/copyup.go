@@ -396,12 +396,24 @@ func (fs *FS) unindex(n *node) {
 	_ = sysUnlinkAt(index.fd, c.set([]byte(indexName(n.id))), 0)
 }
 
-// copyUpAll copies up an object and, of a directory, everything inside, and cuts
-// the directory off from the lower layers.
-func (fs *FS) copyUpAll(c Caller, n *node) error {
-	if !n.isDir() {
-		return fs.copyUp(c, n)
+// raise makes sure that a name and what it stands for are in the upper: of a
+// directory with everything inside, and cut off from the lower layers.
+func (fs *FS) raise(c Caller, d *node, name []byte) error {
+	var st sysStat
+	n, err := fs.lookup(d, name, &st)
+	if err != nil {
+		return err
 	}
+	if n.isDir() {
+		return fs.raiseDir(c, n)
+	}
+	if err := fs.copyUp(c, n); err != nil {
+		return err
+	}
+	return fs.raiseName(c, d, n, name)
+}
+
+func (fs *FS) raiseDir(c Caller, n *node) error {
 	s, err := fs.stackOf(n)
 	if err != nil {
 		return err
@@ -415,24 +427,68 @@ func (fs *FS) copyUpAll(c Caller, n *node) error {
 	if err := fs.copyUp(c, n); err != nil {
 		return err
 	}
-	children, err := fs.children(n)
+	names, err := fs.children(n)
 	if err != nil {
 		return err
 	}
-	for _, name := range children {
-		var st sysStat
-		child, err := fs.lookup(n, []byte(name), &st)
-		if err == syscall.ENOENT {
-			continue
-		}
-		if err == nil {
-			err = fs.copyUpAll(c, child)
-		}
-		if err != nil {
+	for _, name := range names {
+		if err := fs.raise(c, n, []byte(name)); err != nil && err != syscall.ENOENT {
 			return err
 		}
 	}
 	return fs.cutOff(n)
+}
+
+// raiseName links the copy of a file that had several names in a lower layer under
+// one that is still found there.
+func (fs *FS) raiseName(c Caller, d, n *node, name []byte) error {
+	p := n.hasPlace(d, name)
+	if p == nil || p.layer == 0 {
+		return nil
+	}
+	if !c.MayBlock {
+		return ErrWouldBlock
+	}
+	if err := fs.copyUp(c, d); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var f found
+	m, err := fs.lookupLocked(d, name, &f)
+	if err != nil || m != n || f.layer == 0 {
+		return err
+	}
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	tmp := cString(fs.tmpName())
+	if err := fs.linkCopy(n, work.fd, tmp); err != nil {
+		return err
+	}
+	if err := fs.putInUpper(d, work.fd, tmp, cString(p.name)); err != nil {
+		_ = sysUnlinkAt(work.fd, tmp, 0)
+		return err
+	}
+	fs.lostLower(n, &f)
+	fs.name(n, d, name, 0)
+	return nil
+}
+
+// linkCopy gives the copy of a file one more name.
+func (fs *FS) linkCopy(n *node, dirfd int, name *byte) error {
+	p := n.places.Load()
+	if p == nil || p.layer != 0 {
+		return syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	return sysLinkAt(dir.fd, cString(p.name), dirfd, name)
 }
 
 // cutOff makes a directory in the upper hide the lower layers.

@@ -118,10 +118,21 @@ func createAttr(how *CreateHow) SetAttr {
 	return SetAttr{SetMode: true, Mode: exclusiveMode, SetAtime: ClientTime, SetMtime: ClientTime, Atime: at, Mtime: mt}
 }
 
-// verifierTimes hides an exclusive create's verifier in two times that every
-// file system can keep.
+// verifierTimes hides an exclusive create's verifier in two times: of each half, 31
+// bits in seconds that every file system can keep, and the highest in a fraction that
+// is never zero.
 func verifierTimes(v [8]byte) (atime, mtime Time) {
-	return Time{Sec: int64(binary.BigEndian.Uint32(v[:4]) & 0x7fffffff)}, Time{Sec: int64(binary.BigEndian.Uint32(v[4:]) & 0x7fffffff)}
+	return halfTime(binary.BigEndian.Uint32(v[:4])), halfTime(binary.BigEndian.Uint32(v[4:]))
+}
+
+func halfTime(half uint32) Time {
+	return Time{Sec: int64(half & 0x7fffffff), Nsec: 1000 * (1 + half>>31)}
+}
+
+// sameHalf compares a time with one of verifierTimes. A file system that keeps whole
+// seconds has lost the fraction.
+func sameHalf(kept, want Time) bool {
+	return kept.Sec == want.Sec && (kept.Nsec == want.Nsec || kept.Nsec == 0)
 }
 
 // makeFile makes a file that must not exist. Its descriptor is kept: the client
@@ -218,7 +229,7 @@ func (fs *FS) reuse(c Caller, d *node, name []byte, how *CreateHow, s *SetAttr, 
 	fs.fill(n, &st, child)
 	switch {
 	case how.Mode == Exclusive:
-		if st.atime != s.Atime || st.mtime != s.Mtime {
+		if !sameHalf(st.atime, s.Atime) || !sameHalf(st.mtime, s.Mtime) {
 			return syscall.EEXIST
 		}
 	case s.SetSize:

@@ -7,7 +7,7 @@ import (
 // Rename moves an object from one name to another and replaces what has that
 // name.
 func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
-	if err := fs.readyToMove(c, from, fromName); err != nil {
+	if err := fs.readyToMove(c, from, fromName, to); err != nil {
 		return err
 	}
 	src, dst, unlock, err := fs.changeTwo(c, from, to, wfrom, wto)
@@ -18,22 +18,21 @@ func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, w
 	return fs.rename(c, src, fromName, dst, toName)
 }
 
-// readyToMove copies up what is about to be renamed: with all that is inside, so
-// that the layers under its old and its new name need not be looked at again.
-func (fs *FS) readyToMove(c Caller, from ID, name []byte) error {
-	if fs.readOnly {
-		return syscall.EROFS
-	}
-	d, err := fs.dirNode(from)
-	if err != nil || !fs.marked {
-		return err
-	}
-	var st sysStat
-	n, err := fs.lookup(d, name, &st)
+// readyToMove copies up, before anything is locked, both directories of a rename
+// and what is about to be renamed: with all that is inside, so that the layers under its
+// old and its new name need not be looked at again.
+func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID) error {
+	d, err := fs.changeable(c, from)
 	if err != nil {
 		return err
 	}
-	return fs.copyUpAll(c, n)
+	if !d.isDir() {
+		return syscall.ENOTDIR
+	}
+	if _, err := fs.changeable(c, to); err != nil || !fs.marked {
+		return err
+	}
+	return fs.raise(c, d, name)
 }
 
 // changeTwo locks the directories of a rename: an ancestor first, else in the
@@ -156,7 +155,7 @@ func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, t
 		return err
 	}
 	defer old.mu.Unlock()
-	if fs.marked && t.layer == 0 {
+	if fs.marked {
 		empty, whiteouts, err := fs.emptiness(old)
 		if err != nil {
 			return err
@@ -267,17 +266,8 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 
 func (in *names) link(n *node, name []byte) error {
 	fs := in.fs
-	p := n.places.Load()
-	if p == nil || p.layer != 0 {
-		return syscall.ESTALE
-	}
-	dir, err := fs.dirFD(p.parent, 0)
-	if err != nil {
-		return err
-	}
-	defer dir.release()
 	return in.make(name, func(dirfd int, cn *byte) error {
-		if err := sysLinkAt(dir.fd, cString(p.name), dirfd, cn); err != nil {
+		if err := fs.linkCopy(n, dirfd, cn); err != nil {
 			return err
 		}
 		var st sysStat
