@@ -321,6 +321,15 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 	return t.utimes(timespec(st.atime), timespec(st.mtime))
 }
 
+// hold makes the directory ready to get a name of n: a listing has to know whether
+// fileids from before a copy-up are inside.
+func (in *names) hold(n *node) error {
+	if !in.fs.marked || n.behind() == n.id {
+		return nil
+	}
+	return in.fs.markImpure(in.node, in.dir.fd)
+}
+
 // markImpure marks a directory as one that holds objects with an origin.
 func (fs *FS) markImpure(d *node, fd int) error {
 	s, err := fs.stackOf(d)

@@ -184,6 +184,9 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if err := fs.readyToCover(dst, n, to, t); err != nil {
 		return err
 	}
+	if err := dst.hold(n); err != nil {
+		return err
+	}
 	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
@@ -266,6 +269,9 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 
 func (in *names) link(n *node, name []byte) error {
 	fs := in.fs
+	if err := in.hold(n); err != nil {
+		return err
+	}
 	return in.make(name, func(dirfd int, cn *byte) error {
 		if err := fs.linkCopy(n, dirfd, cn); err != nil {
 			return err
