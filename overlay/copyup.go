@@ -311,8 +311,12 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 		return sysRenameAt(work, tmp, dir.fd, name)
 	}
 	err = put()
+	intoClosed := func() error { return fs.allowed(dir.fd, &dotName[0], 0o700, put) }
 	if err == syscall.EACCES {
-		err = fs.allowed(dir.fd, &dotName[0], 0o700, put)
+		err = intoClosed()
+	}
+	if err == syscall.EACCES { // a directory that gets another parent has to be writable too
+		err = fs.allowed(work, tmp, 0o700, intoClosed)
 	}
 	if err != nil {
 		return err
