@@ -281,15 +281,16 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 // nowUp makes the node stand for the copy.
 func (fs *FS) nowUp(n *node, p *place, found ID) {
 	n.setBehind(found)
+	fs.name(n, p.parent, []byte(p.plain()), 0)
 	if n.isDir() {
 		if s := n.dir.stack.Load(); s != nil {
 			parts := append([]stackPart{{dir: new(fileSlot)}}, s.parts...)
 			n.dir.stack.Store(&stack{parts: parts})
 		}
 	} else {
+		// After the place: who still opens the lower file sees it, and does not cache that.
 		n.file.drop()
 	}
-	fs.name(n, p.parent, []byte(p.plain()), 0)
 }
 
 // putInUpper renames a copy into the upper. The directory's mode may forbid its
@@ -492,16 +493,17 @@ func (fs *FS) raiseName(c Caller, d, n *node, name []byte) error {
 
 // linkCopy gives the copy of a file one more name.
 func (fs *FS) linkCopy(n *node, dirfd int, name *byte) error {
-	p := n.places.Load()
-	if p == nil || p.layer != 0 {
-		return syscall.ESTALE
-	}
-	dir, err := fs.dirFD(p.parent, 0)
-	if err != nil {
-		return err
-	}
-	defer dir.release()
-	return sysLinkAt(dir.fd, cString(p.name), dirfd, name)
+	return n.tryPlaces(func(p *place) error {
+		if p.layer != 0 {
+			return syscall.ESTALE
+		}
+		dir, err := fs.dirFD(p.parent, 0)
+		if err != nil {
+			return err
+		}
+		defer dir.release()
+		return gone(sysLinkAt(dir.fd, cString(p.name), dirfd, name))
+	})
 }
 
 // cutOff makes a directory in the upper hide the lower layers.

@@ -18,18 +18,12 @@ func (fs *FS) openData(n *node, write bool) (*openFile, error) {
 		}
 		f.release()
 	}
-	for range maxRetries {
-		head := n.places.Load()
-		for p := head; p != nil; p = p.next {
-			if f, err := fs.openPlace(n, p, write); err != syscall.ESTALE {
-				return f, err
-			}
-		}
-		if n.places.Load() == head {
-			break
-		}
-	}
-	return nil, syscall.ESTALE
+	var f *openFile
+	err := n.tryPlaces(func(p *place) (err error) {
+		f, err = fs.openPlace(n, p, write)
+		return err
+	})
+	return f, err
 }
 
 // dataType gives the error of data calls on what is no regular file.
@@ -62,6 +56,21 @@ func (fs *FS) openPlace(n *node, p *place, write bool) (*openFile, error) {
 	}
 	if write {
 		return fs.files.replace(&n.file, fd, true), nil
+	}
+	if p.layer != 0 {
+		return fs.putLower(n, fd)
+	}
+	return fs.files.put(&n.file, fd, false), nil
+}
+
+// putLower caches a descriptor of a lower file, unless the file was copied up
+// since it was opened: what is cached stands for the object.
+func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.places.Load(); p == nil || p.layer == 0 {
+		unix.Close(fd)
+		return nil, syscall.ESTALE
 	}
 	return fs.files.put(&n.file, fd, false), nil
 }
@@ -238,10 +247,15 @@ func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
 	if err := fs.stat(n, &st); err != nil {
 		return buf, err
 	}
-	p := n.places.Load()
-	if p == nil {
-		return buf, syscall.ESTALE
-	}
+	fs.fill(n, &st, a)
+	err = n.tryPlaces(func(p *place) (err error) {
+		buf, err = fs.readlinkAt(p, buf)
+		return err
+	})
+	return buf, err
+}
+
+func (fs *FS) readlinkAt(p *place, buf []byte) ([]byte, error) {
 	dir, err := fs.dirFD(p.parent, p.layer)
 	if err != nil {
 		return buf, err
@@ -249,9 +263,8 @@ func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
 	defer dir.release()
 	var b [maxTarget]byte
 	size, err := sysReadlinkAt(dir.fd, cString(p.name), b[:])
-	if err != nil {
-		return buf, gone(err)
+	if err == syscall.EINVAL { // the name went to what is no link
+		err = syscall.ESTALE
 	}
-	fs.fill(n, &st, a)
-	return append(buf, b[:size]...), nil
+	return append(buf, b[:max(size, 0)]...), gone(err)
 }

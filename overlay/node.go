@@ -109,6 +109,28 @@ func newPlace(parent *node, name []byte, layer int) *place {
 	return &place{parent: parent, name: string(name) + "\x00", layer: layer}
 }
 
+// tryPlaces calls f for the object's names until one does not give ESTALE. A rename
+// makes the new name known before it is there, and unknown the old one after it
+// went: an object of several names is gone only when none was met twice.
+func (n *node) tryPlaces(f func(p *place) error) error {
+	for twice := false; ; {
+		head := n.places.Load()
+		for p := head; p != nil; p = p.next {
+			if err := f(p); err != syscall.ESTALE {
+				return err
+			}
+		}
+		if n.places.Load() != head {
+			twice = false
+			continue
+		}
+		if head == nil || head.next == nil || twice {
+			return syscall.ESTALE
+		}
+		twice = true
+	}
+}
+
 // addPlace makes a name known, as the first when it is in a higher layer.
 func (n *node) addPlace(parent *node, name []byte, layer int) {
 	p := newPlace(parent, name, layer)

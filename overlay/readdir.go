@@ -3,6 +3,7 @@ package overlay
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"sync/atomic"
 	"syscall"
 
@@ -42,8 +43,7 @@ func (l *listing) name(e *listEntry) []byte { return l.names[e.at : e.at+uint32(
 
 // after gives the index of the first entry behind a cookie.
 func (l *listing) after(cookie uint64) int {
-	i, _ := slices.BinarySearchFunc(l.entries, cookie+1, func(e listEntry, c uint64) int { return cmp.Compare(e.cookie, c) })
-	return i
+	return sort.Search(len(l.entries), func(i int) bool { return l.entries[i].cookie > cookie })
 }
 
 // listBuffer is how much one getdents takes.

@@ -125,18 +125,12 @@ func (fs *FS) partDir(n *node, part *stackPart) (*openFile, error) {
 	if f := part.dir.acquire(); f != nil {
 		return f, nil
 	}
-	for range maxRetries {
-		head := n.places.Load()
-		for p := head; p != nil; p = p.next {
-			if f, err := fs.openPart(n, part, p); err != syscall.ESTALE {
-				return f, err
-			}
-		}
-		if n.places.Load() == head {
-			break
-		}
-	}
-	return nil, syscall.ESTALE
+	var f *openFile
+	err := n.tryPlaces(func(p *place) (err error) {
+		f, err = fs.openPart(n, part, p)
+		return err
+	})
+	return f, err
 }
 
 func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
@@ -187,7 +181,9 @@ func (fs *FS) verifyStat(n *node, dirfd int, p *place, st *sysStat) error {
 	if err != nil || id != n.id {
 		return syscall.ESTALE
 	}
-	n.setBehind(found)
+	if p.layer == 0 { // else it was copied up meanwhile
+		n.setBehind(found)
+	}
 	return nil
 }
 
@@ -201,18 +197,7 @@ func (fs *FS) stat(n *node, st *sysStat) error {
 		}
 		n.dropFile()
 	}
-	for range maxRetries {
-		head := n.places.Load()
-		for p := head; p != nil; p = p.next {
-			if err := fs.statPlace(n, p, st); err != syscall.ESTALE {
-				return err
-			}
-		}
-		if n.places.Load() == head {
-			break
-		}
-	}
-	return syscall.ESTALE
+	return n.tryPlaces(func(p *place) error { return fs.statPlace(n, p, st) })
 }
 
 func (fs *FS) statPlace(n *node, p *place, st *sysStat) error {
@@ -269,15 +254,22 @@ func (p *pinned) release() {
 }
 
 // pin holds an object in the upper for a change of its attributes.
-func (fs *FS) pin(n *node) (*pinned, error) {
-	p := n.places.Load()
-	if p == nil {
-		return nil, syscall.ESTALE
-	}
-	if p.parent == nil {
+func (fs *FS) pin(n *node) (p *pinned, err error) {
+	if n == fs.root {
 		return fs.pinRoot(n)
 	}
-	dir, err := fs.dirFD(p.parent, p.layer)
+	err = n.tryPlaces(func(at *place) (err error) {
+		p, err = fs.pinPlace(n, at)
+		return err
+	})
+	return p, err
+}
+
+func (fs *FS) pinPlace(n *node, p *place) (*pinned, error) {
+	if p.layer != 0 {
+		return nil, syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,87 @@
+package overlay_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// sameAsKernel mounts the layers with the kernel's overlayfs and compares.
+func (tr *tree) sameAsKernel() {
+	t := tr.t
+	t.Helper()
+	point := t.TempDir()
+	layers := strings.Join(append([]string{tr.options.Upper}, tr.options.Lowers...), ":")
+	err := syscall.Mount("overlay", point, "overlay", 0, "userxattr,lowerdir="+layers)
+	testenv.Require(t, err == nil, fmt.Sprintf("cannot mount the kernel's overlayfs: %v", err))
+	defer func() {
+		if err := syscall.Unmount(point, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	got, want := map[string]string{}, map[string]string{}
+	tr.describe(tr.Root(), "", got)
+	err = filepath.WalkDir(point, func(path string, d os.DirEntry, err error) error {
+		if err != nil || path == point {
+			return err
+		}
+		i, err := d.Info()
+		if err != nil {
+			return err
+		}
+		st := i.Sys().(*syscall.Stat_t)
+		data := ""
+		switch st.Mode & overlay.ModeType {
+		case overlay.ModeRegular:
+			b, _ := os.ReadFile(path)
+			data = string(b)
+		case overlay.ModeSymlink:
+			data, _ = os.Readlink(path)
+		}
+		want[path[len(point):]] = fmt.Sprintf("%o %q %d", st.Mode, data, i.ModTime().UnixNano())
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if !maps.Equal(got, want) {
+		for path := range want {
+			if got[path] != want[path] {
+				t.Errorf("%s is %q, and to the kernel %q", path, got[path], want[path])
+			}
+		}
+		for path := range got {
+			if want[path] == "" {
+				t.Errorf("%s is %q, and not there to the kernel", path, got[path])
+			}
+		}
+	}
+}
+
+func (tr *tree) describe(dir overlay.ID, path string, into map[string]string) {
+	for _, name := range tr.list(dir) {
+		var a, d overlay.Attr
+		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+			tr.t.Errorf("%s/%s: %v", path, name, err)
+			continue
+		}
+		data := ""
+		switch a.Mode & overlay.ModeType {
+		case overlay.ModeRegular:
+			data = tr.read(a.ID)
+		case overlay.ModeSymlink:
+			b, _ := tr.Readlink(a.ID, nil, &a)
+			data = string(b)
+		}
+		into[path+"/"+name] = fmt.Sprintf("%o %q %d", a.Mode, data, a.Mtime.Sec*1e9+int64(a.Mtime.Nsec))
+		if a.IsDir() {
+			tr.describe(a.ID, path+"/"+name, into)
+		}
+	}
+}

@@ -1,0 +1,335 @@
+package overlay_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// An object that is renamed all the time is there all the time.
+func TestRenameBesideCalls(t *testing.T) {
+	calls := map[string]func(tr *tree, id overlay.ID) error{
+		"getattr": func(tr *tree, id overlay.ID) error { var a overlay.Attr; return tr.Getattr(id, &a) },
+		"setattr": func(tr *tree, id overlay.ID) error {
+			var w overlay.Change
+			return tr.Setattr(worker, id, &overlay.SetAttr{SetMtime: overlay.ServerTime}, &w)
+		},
+		"readlink": func(tr *tree, id overlay.ID) error {
+			var a overlay.Attr
+			_, err := tr.Readlink(id, nil, &a)
+			return err
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t, 0)
+			tr.options.MaxOpen = 2
+			tr.open()
+			dir := tr.mkdir(tr.Root(), "dir", 0o755)
+			var a overlay.Attr
+			var w overlay.Change
+			if err := tr.Symlink(worker, tr.Root(), []byte("a"), []byte("target"), &overlay.SetAttr{}, &a, &w); err != nil {
+				t.Fatal(err)
+			}
+			var stop atomic.Bool
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				defer stop.Store(true)
+				for range 3000 {
+					tr.mustRename(tr.Root(), "a", dir.ID, "b")
+					tr.mustRename(dir.ID, "b", tr.Root(), "a")
+				}
+			})
+			for !stop.Load() {
+				if err := call(tr, a.ID); err != nil {
+					t.Error(err)
+					break
+				}
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// What is read after a copy-up's write returned is what was written, whoever
+// opened the lower file meanwhile.
+func TestReadBesideCopyUp(t *testing.T) {
+	tr := newTree(t, 1)
+	const files = 400
+	for i := range files {
+		mustWrite(t, fmt.Sprintf("%s/f%d", tr.options.Lowers[0], i), "old")
+	}
+	tr.open()
+	for i := range files {
+		f := tr.walk(fmt.Sprint("f", i))
+		var wg sync.WaitGroup
+		var stop atomic.Bool
+		for range 3 {
+			wg.Go(func() {
+				var a overlay.Attr
+				var b [8]byte
+				for !stop.Load() {
+					if _, _, err := tr.Read(worker, f.ID, b[:], 0, &a); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		runtime.Gosched()
+		var w overlay.Change
+		if err := tr.Setattr(worker, f.ID, &overlay.SetAttr{SetMode: true, Mode: 0o600}, &w); err != nil {
+			t.Error(err)
+		}
+		stop.Store(true)
+		wg.Wait()
+		var a overlay.Attr
+		if err := tr.Getattr(f.ID, &a); err != nil || a.Mode&0o777 != 0o600 {
+			t.Fatalf("file %d: after chmod mode %o, %v", i, a.Mode, err)
+		}
+		tr.write(f.ID, "new")
+		if got := tr.read(f.ID); got != "new" {
+			t.Fatalf("file %d reads %q", i, got)
+		}
+	}
+}
+
+// again calls f until it does not ask to be called where it may block.
+func again(r *rand.Rand, f func(c overlay.Caller) error) error {
+	c := worker
+	c.MayBlock = r.IntN(2) == 0
+	err := f(c)
+	if errors.Is(err, overlay.ErrWouldBlock) {
+		c.MayBlock = true
+		err = f(c)
+	}
+	return err
+}
+
+// change makes one random change, or looks at something.
+func (tr *tree) change(r *rand.Rand) error {
+	dir := tr.someDir(r)
+	other := tr.someDir(r)
+	name := []byte{byte('a' + r.IntN(5))}
+	toName := []byte{byte('a' + r.IntN(5))}
+	var a, d overlay.Attr
+	var w, w2 overlay.Change
+	switch r.IntN(12) {
+	case 0:
+		return again(r, func(c overlay.Caller) error {
+			return tr.Create(c, dir, name, &overlay.CreateHow{}, &a, &w)
+		})
+	case 1:
+		return again(r, func(c overlay.Caller) error { return tr.Mkdir(c, dir, name, &overlay.SetAttr{}, &a, &w) })
+	case 2:
+		return again(r, func(c overlay.Caller) error {
+			return tr.Symlink(c, dir, name, []byte("to"), &overlay.SetAttr{}, &a, &w)
+		})
+	case 3:
+		return again(r, func(c overlay.Caller) error { return tr.Remove(c, dir, name, &w) })
+	case 4:
+		return again(r, func(c overlay.Caller) error { return tr.Rmdir(c, dir, name, &w) })
+	case 5, 6, 7:
+		return again(r, func(c overlay.Caller) error { return tr.Rename(c, dir, name, other, toName, &w, &w2) })
+	}
+	if r.IntN(4) == 0 {
+		_, err := tr.Readdir(worker, dir, 0, r.IntN(2) == 0, &a, func(*overlay.DirEntry) bool { return true })
+		return err
+	}
+	if _, err := tr.Lookup(dir, name, &a, &d); err != nil {
+		return err
+	}
+	if r.IntN(3) == 0 {
+		return again(r, func(c overlay.Caller) error {
+			_, err := tr.Link(c, a.ID, other, toName, &d, &w)
+			return err
+		})
+	}
+	if r.IntN(3) == 0 && a.Mode&overlay.ModeType != overlay.ModeSymlink {
+		return again(r, func(c overlay.Caller) error {
+			return tr.Setattr(c, a.ID, &overlay.SetAttr{SetMode: true, Mode: 0o755}, &w)
+		})
+	}
+	if r.IntN(2) == 0 {
+		return again(r, func(c overlay.Caller) error { return tr.Write(c, a.ID, name, 0, overlay.Unstable, &w) })
+	}
+	return again(r, func(c overlay.Caller) error {
+		_, _, err := tr.Read(c, a.ID, make([]byte, 8), 0, &d)
+		return err
+	})
+}
+
+// someDir walks down by chance.
+func (tr *tree) someDir(r *rand.Rand) overlay.ID {
+	id := tr.Root()
+	for range r.IntN(4) {
+		var a, d overlay.Attr
+		if _, err := tr.Lookup(id, []byte{byte('a' + r.IntN(5))}, &a, &d); err == nil && a.IsDir() {
+			id = a.ID
+		}
+	}
+	return id
+}
+
+// may are the errors that random changes meet by right.
+var may = []error{
+	syscall.ENOENT, syscall.EEXIST, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY, syscall.EINVAL,
+	syscall.EPERM, syscall.ESTALE,
+}
+
+func allowedErr(err error) bool {
+	for _, e := range may {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return err == nil
+}
+
+func TestConcurrentChanges(t *testing.T) {
+	for lowers := range 3 {
+		t.Run(fmt.Sprint(lowers, " lowers"), func(t *testing.T) {
+			tr := newTree(t, lowers)
+			for i, lower := range tr.options.Lowers {
+				plant(t, lower, uint64(i))
+			}
+			tr.options.MaxOpen = 16
+			before := sums(t, tr.options.Lowers)
+			tr.open()
+			done := make(chan struct{})
+			go tr.storm(done)
+			select {
+			case <-done:
+			case <-time.After(2 * time.Minute):
+				buf := make([]byte, 1<<20)
+				t.Fatalf("deadlock:\n%s", buf[:runtime.Stack(buf, true)])
+			}
+			for range 2 {
+				tr.consistent(tr.Root(), "")
+				tr.reopen()
+			}
+			if after := sums(t, tr.options.Lowers); after != before {
+				t.Errorf("lower directories changed from\n%s\nto\n%s", before, after)
+			}
+			if lowers > 0 {
+				tr.sameAsKernel()
+			}
+			left, _ := filepath.Glob(tr.options.Upper + ".work/#*")
+			if len(left) > 0 {
+				t.Errorf("the work directory holds %q", left)
+			}
+		})
+	}
+}
+
+func (tr *tree) storm(done chan struct{}) {
+	defer close(done)
+	var wg sync.WaitGroup
+	seed := rand.Uint64()
+	tr.t.Logf("seed %d", seed)
+	for i := range 8 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			for range 1500 {
+				if err := tr.change(r); !allowedErr(err) {
+					tr.t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// plant makes a random tree of the names that change uses.
+func plant(t *testing.T, dir string, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, seed))
+	dirs, files := []string{dir}, []string{}
+	for range 40 {
+		path := filepath.Join(dirs[r.IntN(len(dirs))], string(rune('a'+r.IntN(5))))
+		switch r.IntN(5) {
+		case 0:
+			if os.Mkdir(path, 0o755) == nil {
+				dirs = append(dirs, path)
+			}
+		case 1:
+			_ = os.Symlink("to", path)
+		case 2:
+			if len(files) > 0 {
+				_ = os.Link(files[r.IntN(len(files))], path)
+			}
+		default:
+			if _, err := os.Lstat(path); err != nil {
+				mustWrite(t, path, path)
+				files = append(files, path)
+			}
+		}
+	}
+}
+
+// sums describes trees: names, types, modes, sizes, times, link counts and data.
+func sums(t *testing.T, dirs []string) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			i, err := d.Info()
+			if err != nil {
+				return err
+			}
+			st := i.Sys().(*syscall.Stat_t)
+			fmt.Fprintln(&b, path, i.Mode(), i.Size(), i.ModTime().UnixNano(), st.Ino, st.Nlink)
+			if i.Mode().IsRegular() {
+				data, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(&b, "%x\n", data)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+// consistent checks that listing, look-up and handles agree all over the tree.
+func (tr *tree) consistent(dir overlay.ID, path string) {
+	tr.t.Helper()
+	plain := tr.fileids(dir)
+	for _, name := range tr.list(dir) {
+		var a, b, d overlay.Attr
+		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+			tr.t.Errorf("%s/%s is listed: %v", path, name, err)
+			continue
+		}
+		if err := tr.Getattr(a.ID, &b); err != nil || a != b {
+			tr.t.Errorf("%s/%s is %+v when looked up, %+v by its handle (%v)", path, name, a, b, err)
+		}
+		if plain[name] != a.ID.Fileid {
+			tr.t.Errorf("%s/%s is listed as %x, looked up as %x", path, name, plain[name], a.ID.Fileid)
+		}
+		if a.IsDir() {
+			tr.consistent(a.ID, path+"/"+name)
+		}
+	}
+	if want := len(tr.list(dir)) + 2; len(plain) != want {
+		tr.t.Errorf("%s lists %d names without attributes, %d with", path, len(plain), want)
+	}
+}
