@@ -92,9 +92,10 @@ func visible(tr tree) tree {
 }
 
 // repairLower corrupts and repairs a file that lies in the lower: it has to
-// be copied up, with all of its names.
+// be copied up, with all of its names: the one in .links as well, which
+// --repair-path would not look at.
 func (s *scenario) repairLower(t *testing.T) {
 	t.Helper()
 	s.copyToCache(t)
-	s.repaired(t, s.text, "share/many/77", "--repair-path", s.text)
+	s.repaired(t, s.text, "share/many/77", "--verify", "--check-contents", "--repair")
 }
