@@ -3,6 +3,7 @@ package overlay
 import (
 	"encoding/binary"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,14 +73,15 @@ func (in *names) done(w *Change) {
 }
 
 // finish makes sure that a change of the names shows in the directory's mtime:
-// Apple's client looks at nothing else, and a coarse clock may have stood still.
+// Apple's client looks at nothing else, and a coarse clock may have stood still, or
+// stand behind what was put ahead of it here before.
 func (in *names) finish(w *Change) {
 	var st sysStat
 	if sysFstat(in.dir.fd, &st) != nil {
 		return
 	}
-	if in.touched && st.mtime == in.pre.mtime {
-		m := st.mtime
+	if in.touched && st.mtime.within(clockTick, in.pre.mtime) {
+		m := in.pre.mtime
 		if m.Nsec++; m.Nsec == 1e9 {
 			m = Time{Sec: m.Sec + 1}
 		}
@@ -90,6 +92,16 @@ func (in *names) finish(w *Change) {
 	}
 	w.HasPost = true
 	in.fs.fill(in.node, &st, &w.Post)
+}
+
+// within reports whether t is u, or before it by less than d.
+func (t Time) within(d time.Duration, u Time) bool {
+	sec := u.Sec - t.Sec
+	if sec != 0 && sec != 1 {
+		return false
+	}
+	ahead := sec*1e9 + int64(u.Nsec) - int64(t.Nsec)
+	return ahead >= 0 && ahead < int64(d)
 }
 
 // Create makes a regular file. With Exclusive the verifier is kept in the
@@ -213,7 +225,11 @@ func (in *names) born(name []byte, st *sysStat) (*node, error) {
 		id := in.fs.identity(0, st)
 		in.fs.origins.put(id, id)
 	}
-	return in.fs.meet(in.node, name, &f, true)
+	n, err := in.fs.meet(in.node, name, &f, true)
+	if err == nil {
+		in.relist(name, n.id.Fileid)
+	}
+	return n, err
 }
 
 // reuse answers a CREATE of a file that exists.

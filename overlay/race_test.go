@@ -241,7 +241,7 @@ func (tr *tree) storm(done chan struct{}) {
 	for i := range 8 {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
-			for range 1500 {
+			for range 600 {
 				if err := tr.change(r); !allowedErr(err) {
 					tr.t.Error(err)
 				}

@@ -33,10 +33,9 @@ type listing struct {
 
 type listEntry struct {
 	cookie uint64
-	fileid uint64
+	fileid uint64 // atomic; 0: the name was removed since
 	at     uint32 // in names
 	size   uint8
-	dead   uint32 // atomic; not 0: the name was removed since
 }
 
 func (l *listing) name(e *listEntry) []byte { return l.names[e.at : e.at+uint32(e.size)] }
@@ -204,22 +203,30 @@ func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
 	return l, nil
 }
 
-// unlist takes a removed name out of the listing that is being paged through.
-func (in *names) unlist(name []byte) {
-	l := in.node.dir.list.Load()
-	if l == nil {
-		return
+// relist notes in the listing that is being paged through that a name was removed
+// (fileid 0) or stands for another object. One that replaced another was there all
+// the time and has to be listed.
+func (in *names) relist(name []byte, fileid uint64) {
+	if l := in.node.dir.list.Load(); l != nil {
+		if e := l.entry(name); e != nil {
+			atomic.StoreUint64(&e.fileid, fileid)
+		}
 	}
-	for i := l.after(cookieOf(name) - 1); i < len(l.entries); i++ {
+}
+
+// entry finds a name, or gives nil.
+func (l *listing) entry(name []byte) *listEntry {
+	cookie := cookieOf(name)
+	for i := l.after(cookie - 1); i < len(l.entries); i++ {
 		e := &l.entries[i]
 		if string(l.name(e)) == string(name) {
-			atomic.StoreUint32(&e.dead, 1)
-			return
+			return e
 		}
-		if e.cookie > cookieOf(name)+uint64(len(l.entries)) {
-			return
+		if e.cookie > cookie+uint64(len(l.entries)) {
+			break
 		}
 	}
+	return nil
 }
 
 // Readdir gives the entries behind a cookie to emit until it returns false.
@@ -264,10 +271,11 @@ func (p *pager) page(cookie uint64) (eof bool, err error) {
 	}
 	for i := p.l.after(max(cookie, cookieDotDot)); i < len(p.l.entries); i++ {
 		e := &p.l.entries[i]
-		if atomic.LoadUint32(&e.dead) != 0 {
+		fileid := atomic.LoadUint64(&e.fileid)
+		if fileid == 0 {
 			continue
 		}
-		if more, err := p.give(e); err != nil || !more {
+		if more, err := p.give(e, fileid); err != nil || !more {
 			return false, err
 		}
 	}
@@ -284,9 +292,9 @@ func (p *pager) dot(name string, cookie uint64, n *node) bool {
 	return p.emit(&p.entry)
 }
 
-func (p *pager) give(e *listEntry) (more bool, err error) {
+func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 	name := p.l.name(e)
-	p.entry = DirEntry{Name: name, Fileid: e.fileid, Cookie: e.cookie}
+	p.entry = DirEntry{Name: name, Fileid: fileid, Cookie: e.cookie}
 	if p.attrs {
 		var st sysStat
 		n, err := p.fs.lookup(p.d, name, &st)

@@ -59,7 +59,7 @@ func (in *names) remove(n *node, name []byte, f *found) error {
 func (in *names) lost(n *node, name []byte, f *found) {
 	fs := in.fs
 	in.touch()
-	in.unlist(name)
+	in.relist(name, 0)
 	fs.lostLower(n, f)
 	if f.st.nlink <= 1 && n.linkDelta.Load() == 0 || fs.unreachable(n) {
 		fs.forget(n)
@@ -220,7 +220,7 @@ func (in *names) rmdir(n *node, name []byte, f *found) error {
 		return err
 	}
 	in.touch()
-	in.unlist(name)
+	in.relist(name, 0)
 	fs.forget(n)
 	return nil
 }

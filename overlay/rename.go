@@ -215,7 +215,8 @@ func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *f
 	}
 	src.touch()
 	dst.touch()
-	src.unlist(fromName)
+	src.relist(fromName, 0)
+	dst.relist(toName, n.id.Fileid)
 	fs.unname(n, src.node, fromName)
 }
 
@@ -259,6 +260,7 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 		return false, err
 	}
 	in.fs.name(n, in.node, name, 0)
+	in.relist(name, n.id.Fileid)
 	var st sysStat
 	if err := fs.stat(n, &st); err != nil {
 		return false, nil
