@@ -27,12 +27,18 @@ type journal struct {
 	at   int // in win, where the next record goes
 	// records says how much of the file is of use, to know when to rewrite it.
 	records int
-	err     error // the journal is not kept any more
+	// look is at how many records to look next whether that is due.
+	look int
+	err  error // the journal is not kept any more
 }
 
 const (
 	journalName   = "places"
 	journalWindow = 4 << 20
+	// minWorn is how many records are worth a rewrite; lookStep how many more are
+	// waited for after one was not due, since to count the nodes takes time.
+	minWorn  = 1 << 16
+	lookStep = 1 << 12
 	// maxRecord bounds a record, with the longest name.
 	maxRecord = recordHead + 255
 )
@@ -79,7 +85,7 @@ func decodeRecord(b []byte) (r record, rest []byte, ok bool) {
 		return r, nil, false
 	}
 	n := int(binary.BigEndian.Uint16(b))
-	if n < recordHead || n > len(b) {
+	if n < recordHead || n > len(b) || b[2] == 0 {
 		return r, nil, false
 	}
 	r.op, r.typ = b[2], binary.BigEndian.Uint32(b[4:])
@@ -207,7 +213,11 @@ func (j *journal) worn(live func() int) bool {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.err == nil && j.records > 1<<16 && j.records&0xfff == 0 && j.records > 4*live()
+	if j.err != nil || j.records < max(j.look, minWorn) {
+		return false
+	}
+	j.look = j.records + lookStep
+	return j.records > 4*live()
 }
 
 // rewriteOrGiveUp rewrites the journal while it is in use.
@@ -245,7 +255,7 @@ func (j *journal) writeNew(each func(put func(*record))) (size int64, err error)
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 1<<20)
 	_, err = w.Write(j.head)
-	size, j.records = int64(len(j.head)), 0
+	size, j.records, j.look = int64(len(j.head)), 0, 0
 	var b []byte
 	each(func(r *record) {
 		b = r.append(b[:0])
