@@ -4,28 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"strconv"
-	"time"
 
-	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
-	"github.com/nixnfsd/nixnfsd/internal/xdr"
+	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 )
 
-// Programs and procedures (RFC 1813 §3, appendix I).
-const (
-	nfsProgram   = 100003
-	mountProgram = 100005
-	version3     = 3
-	procNull     = 0
-	procMnt      = 1
-	procFsinfo   = 19
-
-	maxHandle = 64      // NFS3_FHSIZE
-	maxReply  = 1 << 16 // of the three that are called here
-)
+// maxReply bounds in bytes the replies that are asked for here: the largest is MNT's, a
+// handle and some flavors.
+const maxReply = 1 << 16
 
 // ErrNoAnswer is wrapped by Probe when nothing at the address speaks RPC.
 var ErrNoAnswer = errors.New("no server answers")
@@ -39,15 +26,15 @@ func Probe(ctx context.Context, addr netip.AddrPort, export string) error {
 		return err
 	}
 	defer c.Close()
-	if _, err := c.call(nfsProgram, procNull, nil); err != nil {
-		return fmt.Errorf("NULL to %s: %w", addr, err)
+	if err := c.Null(ctx); err != nil {
+		return fmt.Errorf("NULL to %s: %w", addr, explain(err))
 	}
-	handle, err := c.mnt(export)
+	root, err := c.Mnt(ctx, export)
 	if err != nil {
-		return fmt.Errorf("MNT of %s at %s: %w", export, addr, err)
+		return fmt.Errorf("MNT of %s at %s: %w", export, addr, explainMnt(err))
 	}
-	if err := c.fsinfo(handle); err != nil {
-		return fmt.Errorf("FSINFO of %s at %s: %w", export, addr, err)
+	if _, err := c.Fsinfo(ctx, root.FH); err != nil {
+		return fmt.Errorf("FSINFO of %s at %s: %w", export, addr, explain(err))
 	}
 	return nil
 }
@@ -59,100 +46,41 @@ func ping(ctx context.Context, addr netip.AddrPort) error {
 		return err
 	}
 	defer c.Close()
-	if _, err = c.call(nfsProgram, procNull, nil); errors.Is(err, ErrNoAnswer) {
+	if err := explain(c.Null(ctx)); errors.Is(err, ErrNoAnswer) {
 		return fmt.Errorf("NULL to %s: %w", addr, err)
 	}
 	return nil
 }
 
-// caller makes calls one after the other.
-type caller struct {
-	net.Conn
-	cred oncrpc.Cred
-	xid  uint32
-	stop func() bool
-}
-
-func dial(ctx context.Context, addr netip.AddrPort) (*caller, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+// dial connects as the user who asks.
+func dial(ctx context.Context, addr netip.AddrPort) (*nfsclient.Client, error) {
+	c, err := nfsclient.Dial(ctx, addr.String(), nfsclient.Options{
+		Cred:     nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid())),
+		MaxReply: maxReply,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	return &caller{
-		Conn: conn,
-		cred: oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid()), GID: uint32(os.Getgid())},
-		stop: context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }),
-	}, nil
+	return c, nil
 }
 
-func (c *caller) Close() error {
-	c.stop()
-	return c.Conn.Close()
-}
-
-// call sends one call and gives the results of its reply.
-func (c *caller) call(prog, proc uint32, args func(*xdr.Encoder)) (*xdr.Decoder, error) {
-	c.xid++
-	var e xdr.Encoder
-	at := oncrpc.BeginRecord(&e)
-	oncrpc.AppendCall(&e, c.xid, prog, version3, proc, &c.cred)
-	if args != nil {
-		args(&e)
-	}
-	oncrpc.EndRecord(&e, at)
-	if _, err := c.Write(e.B); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
-	}
-	rec, err := oncrpc.ReadRecord(c, nil, maxReply)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
-	}
-	d := &xdr.Decoder{B: rec}
-	return d, c.accepted(oncrpc.DecodeReply(d))
-}
-
-func (c *caller) accepted(r oncrpc.Reply, err error) error {
-	switch {
-	case err != nil || r.XID != c.xid:
-		return fmt.Errorf("%w: what came is no reply", ErrNoAnswer)
-	case !r.Accepted:
-		return errors.New("the server does not take our credentials")
-	case r.Accept != oncrpc.Success:
-		return fmt.Errorf("refused: accept_stat %d (RFC 5531 §9)", r.Accept)
-	}
-	return nil
-}
-
-func (c *caller) mnt(export string) ([]byte, error) {
-	d, err := c.call(mountProgram, procMnt, func(e *xdr.Encoder) { e.String(export) })
-	if err != nil {
-		return nil, err
-	}
-	if stat := d.Uint32(); stat != 0 {
-		return nil, mntError(stat)
-	}
-	handle := d.Opaque(maxHandle)
-	return handle, d.Err
-}
-
-// mntError says a mountstat3 (RFC 1813 appendix I) in words.
-func mntError(stat uint32) error {
-	switch stat {
-	case 2:
-		return errors.New("that path is not exported")
-	case 1, 13:
-		return errors.New("only its owner and root are let in")
-	}
-	return errors.New("refused with status " + strconv.FormatUint(uint64(stat), 10))
-}
-
-func (c *caller) fsinfo(handle []byte) error {
-	d, err := c.call(nfsProgram, procFsinfo, func(e *xdr.Encoder) { e.Opaque(handle) })
-	if err != nil {
+// explain tells a server's refusal from what is no answer of an NFS server.
+func explain(err error) error {
+	_, denied := errors.AsType[*nfsclient.RPCError](err)
+	_, refused := errors.AsType[nfsclient.Status](err)
+	if err == nil || denied || refused {
 		return err
 	}
-	if stat := d.Uint32(); d.Err == nil && stat != 0 {
-		return fmt.Errorf("refused with nfsstat3 %d (RFC 1813 §2.6)", stat)
+	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+}
+
+// explainMnt says in words why MNT was refused (RFC 1813 §5.1.5).
+func explainMnt(err error) error {
+	switch {
+	case errors.Is(err, nfsclient.ErrNoEnt):
+		return errors.New("that path is not exported")
+	case errors.Is(err, nfsclient.ErrPerm), errors.Is(err, nfsclient.ErrAcces):
+		return errors.New("only its owner and root are let in")
 	}
-	return d.Err
+	return explain(err)
 }

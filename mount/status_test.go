@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
 )
@@ -47,16 +48,28 @@ func (s rpcServer) serve(conn net.Conn) {
 		var e xdr.Encoder
 		at := oncrpc.BeginRecord(&e)
 		oncrpc.AppendAccepted(&e, c.XID, oncrpc.Success)
-		switch c.Proc {
-		case procMnt:
-			e.Uint32(s.mnt)
-			e.Opaque([]byte("handle"))
-		case procFsinfo:
-			e.Uint32(s.fsinfo)
-		}
+		s.results(&e, nfsclient.Proc{Prog: c.Prog, Vers: c.Vers, Num: c.Proc})
 		oncrpc.EndRecord(&e, at)
 		if _, err := conn.Write(e.B); err != nil {
 			return
+		}
+	}
+}
+
+func (s rpcServer) results(e *xdr.Encoder, p nfsclient.Proc) {
+	switch p {
+	case nfsclient.MountProc(nfsclient.ProcMnt):
+		e.Uint32(s.mnt)
+		if s.mnt == 0 {
+			e.Opaque([]byte("handle"))
+			e.Uint32(0) // flavors
+		}
+	case nfsclient.NFSProc(nfsclient.ProcFsinfo):
+		e.Uint32(s.fsinfo)
+		e.Bool(false) // attributes
+		if s.fsinfo == 0 {
+			const resok = 7*4 + 8 + 8 + 4 // of FSINFO3resok, behind the attributes
+			e.Fixed(make([]byte, resok))
 		}
 	}
 }
@@ -210,15 +223,16 @@ func TestProbe(t *testing.T) {
 		{"silent", silent, "no server answers", false},
 		{"not exported", rpcServer{mnt: 2}.start(t), "that path is not exported", true},
 		{"not let in", rpcServer{mnt: 1}.start(t), "only its owner and root are let in", true},
-		{"MNT fails otherwise", rpcServer{mnt: 10006}.start(t), "refused with status 10006", true},
-		{"FSINFO fails", rpcServer{fsinfo: 70}.start(t), "refused with nfsstat3 70", true},
+		{"MNT fails otherwise", rpcServer{mnt: 10006}.start(t), "MNT of /nix at {addr}: nfs: SERVERFAULT", true},
+		{"FSINFO fails", rpcServer{fsinfo: 70}.start(t), "FSINFO of /nix at {addr}: nfs: STALE", true},
 	}
 	for _, tc := range tt {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		err := Probe(ctx, tc.addr, "/nix")
 		cancel()
-		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
-			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		want := strings.ReplaceAll(tc.want, "{addr}", tc.addr.String())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", tc.name, err, want)
 		}
 		if got := !errors.Is(err, ErrNoAnswer); got != tc.up {
 			t.Errorf("%s: up is %v, want %v", tc.name, got, tc.up)
