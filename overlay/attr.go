@@ -112,6 +112,9 @@ func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
 		return err
 	}
 	defer p.release()
+	if s.SetMode || s.SetUID || s.SetGID {
+		defer fs.modes.lock(st.ino)()
+	}
 	return applyAttr(p.target, s, st)
 }
 

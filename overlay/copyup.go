@@ -311,15 +311,9 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 		}
 		return sysRenameAt(work, tmp, dir.fd, name)
 	}
-	err = put()
-	intoClosed := func() error { return fs.allowed(dir.fd, &dotName[0], 0o700, put) }
-	if err == syscall.EACCES {
-		err = intoClosed()
-	}
-	if err == syscall.EACCES { // a directory that gets another parent has to be writable too
-		err = fs.allowed(work, tmp, 0o700, intoClosed)
-	}
-	if err != nil {
+	intoClosed := func() error { return fs.ifAllowed(dir.fd, &dotName[0], 0o700, put) }
+	// A directory that gets another parent has to be writable too.
+	if err = fs.ifAllowed(work, tmp, 0o700, intoClosed); err != nil {
 		return err
 	}
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
@@ -374,10 +368,7 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 // setLowerLinks notes on a copy how many names of it lower layers still show.
 // Symbolic links cannot carry the note: theirs is lost with the process.
 func (fs *FS) setLowerLinks(fd int, name *byte, links int32) error {
-	err := writeLowerLinks(fd, name, links)
-	if err == syscall.EACCES {
-		err = fs.allowed(fd, name, 0o600, func() error { return writeLowerLinks(fd, name, links) })
-	}
+	err := fs.ifAllowed(fd, name, 0o600, func() error { return writeLowerLinks(fd, name, links) })
 	if err != nil && noMark(err) {
 		return nil
 	}
@@ -408,6 +399,7 @@ func (fs *FS) unindex(n *node) {
 	defer index.release()
 	var c cName
 	_ = sysUnlinkAt(index.fd, c.set([]byte(indexName(n.id))), 0)
+	fs.indexed.remove(n.id)
 }
 
 // raise makes sure that a name and what it stands for are in the upper: of a
@@ -450,6 +442,8 @@ func (fs *FS) raiseDir(c Caller, n *node) error {
 			return err
 		}
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	return fs.cutOff(n)
 }
 
@@ -506,7 +500,8 @@ func (fs *FS) linkCopy(n *node, dirfd int, name *byte) error {
 	})
 }
 
-// cutOff makes a directory in the upper hide the lower layers.
+// cutOff makes a directory in the upper hide the lower layers. It is for who holds
+// n.mu. The directory is opaque before its whiteouts go: no name comes back.
 func (fs *FS) cutOff(n *node) error {
 	dir, err := fs.dirFD(n, 0)
 	if err != nil {
@@ -517,28 +512,16 @@ func (fs *FS) cutOff(n *node) error {
 	if err != nil {
 		return err
 	}
-	cut := func() error {
-		_, whiteouts, err := fs.emptiness(n)
-		if err != nil {
-			return err
-		}
-		if err := setDirMark(dir.fd, &dotName[0], markOpaque, "y"); err != nil {
-			return err
-		}
-		for _, w := range whiteouts {
-			if err := sysUnlinkAt(dir.fd, cString(w), 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	var st sysStat
 	if err := sysFstat(dir.fd, &st); err != nil {
 		return err
 	}
-	if err = cut(); err == syscall.EACCES {
-		err = fs.allowed(dir.fd, &dotName[0], 0o700, cut)
-	}
+	err = fs.ifAllowed(dir.fd, &dotName[0], 0o700, func() error {
+		if err := setDirMark(dir.fd, &dotName[0], markOpaque, "y"); err != nil {
+			return err
+		}
+		return fs.dropWhiteouts(n, &s.parts[0])
+	})
 	if err != nil {
 		return err
 	}
@@ -547,4 +530,34 @@ func (fs *FS) cutOff(n *node) error {
 	n.dir.stack.Store(&stack{parts: []stackPart{top}})
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
 	return t.utimes(timespec(st.atime), timespec(st.mtime))
+}
+
+// dropWhiteouts removes the whiteouts from the upper part of a directory.
+func (fs *FS) dropWhiteouts(n *node, top *stackPart) error {
+	if !top.whiteouts {
+		return nil
+	}
+	var names []string
+	err := fs.listPart(n, top, func(dirfd int, _ uint64, _ uint8, name []byte) error {
+		var c cName
+		var st sysStat
+		if sysStatAt(dirfd, c.set(name), &st) == nil && isWhiteout(dirfd, c.set(name), &st) {
+			names = append(names, string(name)+"\x00")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	dir, err := fs.partDir(n, top)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	for _, name := range names {
+		if err := sysUnlinkAt(dir.fd, cString(name), 0); err != nil && err != syscall.ENOENT {
+			return err
+		}
+	}
+	return nil
 }

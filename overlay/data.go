@@ -94,29 +94,6 @@ func (fs *FS) openOwned(dirfd int, p *place, write bool) (int, error) {
 	return fd, err
 }
 
-// allowed calls f while the owner has more rights on an object of the upper than
-// its mode gives.
-func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error {
-	fd, err := fs.openAt(dirfd, name, openPin, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	var st sysStat
-	if err := sysFstat(fd, &st); err != nil {
-		return err
-	}
-	t := target{fd: fd, path: true, dirfd: dirfd, name: name}
-	if err := t.chmod(st.mode&0o7777 | more); err != nil {
-		return syscall.EACCES // another's: the answer that was met first
-	}
-	err = f()
-	if back := t.chmod(st.mode & 0o7777); err == nil {
-		err = back
-	}
-	return err
-}
-
 // Read reads a regular file. Where the caller must not wait it only reads what
 // is in memory, if the system can tell.
 func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof bool, err error) {

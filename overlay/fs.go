@@ -31,6 +31,7 @@ type FS struct {
 	files   *fileCache
 	lists   listCache
 	young   youngFiles
+	modes   modeLocks
 	journal *journal
 	// moving is held by renames from one directory into another, so that the
 	// tree's shape is steady while they lock two directories.

@@ -31,6 +31,12 @@ func (s *indexSet) add(id ID) {
 	s.m[id] = struct{}{}
 }
 
+func (s *indexSet) remove(id ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.m, id)
+}
+
 func (s *indexSet) load(entries []os.DirEntry) {
 	for _, e := range entries {
 		if id, ok := parseIndexName(e.Name()); ok {

@@ -190,7 +190,11 @@ func (fs *FS) attachIndex(n *node) error {
 		return err
 	}
 	defer dir.release()
-	n.linkDelta.Store(readLowerLinks(dir.fd, c.set([]byte(name))) - 1)
+	links, err := fs.readLowerLinks(dir.fd, c.set([]byte(name)))
+	if err != nil {
+		return err
+	}
+	n.linkDelta.Store(links - 1)
 	n.addPlace(fs.index, []byte(name), 0)
 	return nil
 }

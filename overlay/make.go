@@ -315,10 +315,10 @@ func (in *names) makeOver(name *byte, f func(dirfd int, name *byte) error) error
 	var st sysStat
 	err = sysStatAt(work.fd, tmp, &st)
 	if err == nil && st.isDir() {
-		err = setDirMark(work.fd, tmp, markOpaque, "y")
+		err = in.fs.ifAllowed(work.fd, tmp, 0o700, func() error { return setDirMark(work.fd, tmp, markOpaque, "y") })
 	}
-	if err == nil {
-		err = sysExchangeAt(work.fd, tmp, in.dir.fd, name)
+	if err == nil { // a directory that gets another parent has to be writable
+		err = in.fs.ifAllowed(work.fd, tmp, 0o700, func() error { return sysExchangeAt(work.fd, tmp, in.dir.fd, name) })
 	}
 	if err != nil {
 		_ = removeAt(work.fd, tmp)

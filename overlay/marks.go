@@ -41,7 +41,7 @@ type dirMarks struct{ opaque, whiteouts, impure bool }
 // owner takes that right, a lower object that he may not read counts as unmarked.
 func (fs *FS) readMark(in, fd int, name *byte, mark string, p []byte) (n int, ok bool, err error) {
 	n, err = getMark(fd, name, mark, p)
-	if err == syscall.EACCES && in == 0 {
+	if err == syscall.EACCES && in == 0 && !fs.readOnly {
 		err = fs.allowed(fd, name, 0o400, func() error {
 			n, err = getMark(fd, name, mark, p)
 			return err
@@ -60,7 +60,8 @@ func (fs *FS) readDirMarks(in, fd int, name *byte) (m dirMarks, err error) {
 		return m, err
 	}
 	m.opaque = ok && n == 1 && b[0] == 'y'
-	m.whiteouts = ok && n == 1 && b[0] == 'x'
+	// An opaque directory holds whiteouts when the process ended while it was cut off.
+	m.whiteouts = m.opaque || ok && n == 1 && b[0] == 'x'
 	n, ok, err = fs.readMark(in, fd, name, markImpure, b[:])
 	m.impure = ok && n > 0
 	return m, err
@@ -109,12 +110,13 @@ func (fs *FS) readOrigin(fd int, name *byte) (id ID, ok bool, err error) {
 }
 
 // readLowerLinks gives how many lower names a copied-up object still has.
-func readLowerLinks(fd int, name *byte) int32 {
+func (fs *FS) readLowerLinks(fd int, name *byte) (int32, error) {
 	var b [4]byte
-	if n, err := getMark(fd, name, markLinks, b[:]); err != nil || n != 4 {
-		return 0
+	n, ok, err := fs.readMark(0, fd, name, markLinks, b[:])
+	if err != nil || !ok || n != len(b) {
+		return 0, err
 	}
-	return int32(binary.BigEndian.Uint32(b[:]))
+	return int32(binary.BigEndian.Uint32(b[:])), nil
 }
 
 func writeLowerLinks(fd int, name *byte, links int32) error {

@@ -309,28 +309,10 @@ func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 	return p.emit(&p.entry), nil
 }
 
-// emptiness reports whether a directory shows no names, and gives the whiteouts
-// in its upper part as C strings.
-func (fs *FS) emptiness(n *node) (empty bool, whiteouts []string, err error) {
+// empty reports whether a directory shows no names.
+func (fs *FS) empty(n *node) (bool, error) {
 	l, err := fs.list(n)
-	if err != nil {
-		return false, nil, err
-	}
-	s, err := fs.stackOf(n)
-	if err != nil {
-		return false, nil, err
-	}
-	if top := &s.parts[0]; top.layer == 0 && top.whiteouts {
-		err = fs.listPart(n, top, func(dirfd int, _ uint64, _ uint8, name []byte) error {
-			var c cName
-			var st sysStat
-			if sysStatAt(dirfd, c.set(name), &st) == nil && isWhiteout(dirfd, c.set(name), &st) {
-				whiteouts = append(whiteouts, string(name)+"\x00")
-			}
-			return nil
-		})
-	}
-	return len(l.entries) == 0, whiteouts, err
+	return err == nil && len(l.entries) == 0, err
 }
 
 // children gives a directory's names.

@@ -112,8 +112,11 @@ func (in *names) whiteout(name *byte) error {
 	}
 	var st sysStat
 	if sysStatAt(in.dir.fd, name, &st) == nil && st.isDir() {
-		if err = sysExchangeAt(work.fd, tmp, in.dir.fd, name); err == nil {
-			return fs.discard(work.fd, tmp)
+		// A directory that gets another parent has to be writable.
+		err = fs.ifAllowed(in.dir.fd, name, 0o700, func() error { return sysExchangeAt(work.fd, tmp, in.dir.fd, name) })
+		if err == nil {
+			_ = fs.discard(work.fd, tmp) // what is left is swept at the next start
+			return nil
 		}
 	} else {
 		err = sysRenameAt(work.fd, tmp, in.dir.fd, name)
@@ -157,11 +160,21 @@ func (n *node) restack(s *stack, f func(*stackPart)) {
 	n.dir.stack.Store(next)
 }
 
-// discard removes a tree in the work directory.
+// discard removes a tree in the work directory, whatever the modes in it forbid.
 func (fs *FS) discard(work int, name *byte) error {
-	fd, err := sysOpenAt(work, name, openList, 0)
+	var st sysStat
+	if err := sysStatAt(work, name, &st); err == nil && st.isDir() {
+		if err := fs.allowed(work, name, 0o700, func() error { return fs.discardInside(work, name) }); err != nil {
+			return err
+		}
+	}
+	return removeAt(work, name)
+}
+
+func (fs *FS) discardInside(work int, name *byte) error {
+	fd, err := fs.openAt(work, name, openList, 0)
 	if err != nil {
-		return removeAt(work, name)
+		return err
 	}
 	defer unix.Close(fd)
 	var names []string
@@ -174,10 +187,7 @@ func (fs *FS) discard(work int, name *byte) error {
 			err = fs.discard(fd, cString(n))
 		}
 	}
-	if err != nil {
-		return err
-	}
-	return removeAt(work, name)
+	return err
 }
 
 // Rmdir removes an empty directory.
@@ -233,30 +243,21 @@ func (in *names) clearDir(n *node, name *byte) (hidden bool, err error) {
 	if !fs.marked {
 		return false, nil
 	}
-	empty, whiteouts, err := fs.emptiness(n)
-	if err != nil {
+	if err := fs.mustBeEmpty(n); err != nil {
 		return false, err
-	}
-	if !empty {
-		return false, syscall.ENOTEMPTY
 	}
 	hidden, err = in.hides(name)
 	if err != nil || hidden {
 		return hidden, err
 	}
-	for _, w := range whiteouts {
-		if err := fs.dropWhiteout(n, w); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
+	return false, fs.cutOff(n)
 }
 
-func (fs *FS) dropWhiteout(n *node, name string) error {
-	dir, err := fs.dirFD(n, 0)
-	if err != nil {
-		return err
+// mustBeEmpty gives ENOTEMPTY when a directory shows names.
+func (fs *FS) mustBeEmpty(n *node) error {
+	empty, err := fs.empty(n)
+	if err == nil && !empty {
+		err = syscall.ENOTEMPTY
 	}
-	defer dir.release()
-	return sysUnlinkAt(dir.fd, cString(name), 0)
+	return err
 }

@@ -114,6 +114,9 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 	if fs.marked && f.layer != 0 {
 		return syscall.ESTALE // replaced since it was copied up
 	}
+	if n == dst.node || n.isDir() && dst.node.under(n) {
+		return syscall.EINVAL // into itself
+	}
 	old, err := fs.lookupLocked(dst.node, toName, &t)
 	if err != nil && err != syscall.ENOENT {
 		return err
@@ -156,17 +159,13 @@ func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, t
 	}
 	defer old.mu.Unlock()
 	if fs.marked {
-		empty, whiteouts, err := fs.emptiness(old)
-		if err != nil {
+		if err := fs.mustBeEmpty(old); err != nil {
 			return err
 		}
-		if !empty {
-			return syscall.ENOTEMPTY
-		}
-		for _, w := range whiteouts {
-			if err := fs.dropWhiteout(old, w); err != nil {
-				return err
-			}
+	}
+	if fs.marked && t.layer == 0 {
+		if err := fs.cutOff(old); err != nil {
+			return err
 		}
 	}
 	return fs.move(src, dst, n, old, fromName, toName, t)
@@ -181,7 +180,7 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if err != nil {
 		return err
 	}
-	if err := fs.readyToCover(dst, n, to, t); err != nil {
+	if err := fs.readyToCover(dst, n, to); err != nil {
 		return err
 	}
 	if err := dst.hold(n); err != nil {
@@ -193,15 +192,33 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	// The new name is known before it is there: should the process end in between,
 	// the object is found under one of the two.
 	fs.name(n, dst.node, toName, 0)
-	if err := sysRenameAt(src.dir.fd, from, dst.dir.fd, to); err != nil {
+	swap := n.isDir() && t.whiteout && t.layer == 0
+	if swap {
+		err = src.swap(from, dst, to, hidden)
+	} else {
+		err = sysRenameAt(src.dir.fd, from, dst.dir.fd, to)
+	}
+	if err != nil {
 		fs.unname(n, dst.node, toName)
 		return err
 	}
 	fs.moved(src, dst, n, old, fromName, toName, t)
-	if hidden {
+	if hidden && !swap {
 		return src.whiteout(from)
 	}
 	return nil
+}
+
+// swap puts a directory in a whiteout's place, where rename(2) does not put one,
+// and the whiteout in the directory's: it is wanted there when the name is hidden.
+func (in *names) swap(from *byte, dst *names, to *byte, hidden bool) error {
+	if err := in.markWhiteouts(); err != nil {
+		return err
+	}
+	if err := sysExchangeAt(in.dir.fd, from, dst.dir.fd, to); err != nil || hidden {
+		return err
+	}
+	return sysUnlinkAt(in.dir.fd, from, 0)
 }
 
 // moved makes known what a rename changed.
@@ -221,25 +238,18 @@ func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *f
 }
 
 // readyToCover makes sure that a directory shows alone under its new name: it
-// must not merge with what lower layers have there, and rename(2) does not put it
-// in a whiteout's place.
-func (fs *FS) readyToCover(dst *names, n *node, to *byte, t *found) error {
+// must not merge with what lower layers have there.
+func (fs *FS) readyToCover(dst *names, n *node, to *byte) error {
 	if !fs.marked || !n.isDir() {
 		return nil
 	}
 	through, err := fs.showsThrough(dst.node, to)
-	if err != nil {
+	if err != nil || !through {
 		return err
 	}
-	if through {
-		if err := fs.cutOff(n); err != nil {
-			return err
-		}
-	}
-	if t.whiteout && t.layer == 0 {
-		return sysUnlinkAt(dst.dir.fd, to, 0)
-	}
-	return nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return fs.cutOff(n)
 }
 
 // Link gives an object one more name.

@@ -149,6 +149,9 @@ type target struct {
 }
 
 func (t target) chmod(mode uint32) error {
+	if t.path { // fd is the object, whatever the name has come to stand for
+		return unix.Fchmod(t.fd, mode)
+	}
 	return unix.Fchmodat(t.dirfd, goString(t.name), mode, unix.AT_SYMLINK_NOFOLLOW)
 }
 

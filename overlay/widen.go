@@ -1,0 +1,83 @@
+package overlay
+
+import (
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// modeLocks serialises changes of an object's mode: what is widened for a moment
+// must not be taken for the mode that was set, nor be put back over a new one.
+type modeLocks struct {
+	mu   sync.Mutex
+	held map[uint64]*modeLock // by inode number
+}
+
+type modeLock struct {
+	mu    sync.Mutex
+	users int
+}
+
+// lock gives the function that unlocks.
+func (l *modeLocks) lock(ino uint64) (unlock func()) {
+	l.mu.Lock()
+	m := l.held[ino]
+	if m == nil {
+		if l.held == nil {
+			l.held = make(map[uint64]*modeLock)
+		}
+		m = new(modeLock)
+		l.held[ino] = m
+	}
+	m.users++
+	l.mu.Unlock()
+	m.mu.Lock()
+	return func() {
+		m.mu.Unlock()
+		l.mu.Lock()
+		if m.users--; m.users == 0 {
+			delete(l.held, ino)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// allowed calls f while the owner has more rights on an object of the upper than
+// its mode gives. Calls for a directory come before those for what is inside.
+func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error {
+	fd := dirfd
+	if name != &dotName[0] { // to look "." up would take a right too
+		var err error
+		if fd, err = fs.openAt(dirfd, name, openPin, 0); err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+	}
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	defer fs.modes.lock(st.ino)()
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	t := target{fd: fd, path: true, dirfd: dirfd, name: name}
+	if err := t.chmod(st.mode&0o7777 | more); err != nil {
+		return syscall.EACCES // another's: the answer that was met first
+	}
+	err := f()
+	if back := t.chmod(st.mode & 0o7777); err == nil {
+		err = back
+	}
+	return err
+}
+
+// ifAllowed calls f, and once more with more rights when they are missing.
+func (fs *FS) ifAllowed(dirfd int, name *byte, more uint32, f func() error) error {
+	err := f()
+	if err == syscall.EACCES {
+		err = fs.allowed(dirfd, name, more, f)
+	}
+	return err
+}
