@@ -90,12 +90,6 @@ func (c *Client) Go(p Proc, args []byte) *Pending {
 	return pending
 }
 
-// Call makes a call whose arguments are args as they are, and gives the reply's
-// header and what follows it. That the call was denied is no error here.
-func (c *Client) Call(ctx context.Context, p Proc, args []byte) (oncrpc.Reply, []byte, error) {
-	return c.Go(p, args).Wait(ctx)
-}
-
 // Send sends a whole RPC message as it is; the reply to xid is its reply. An xid
 // must not be in use.
 func (c *Client) Send(xid uint32, msg []byte) *Pending {

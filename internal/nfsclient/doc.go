@@ -1,7 +1,7 @@
 // Package nfsclient is an NFSv3 and MOUNT client (RFC 1813) over one TCP
 // connection. It is no file system: every method is one call on the wire, and
 // gives what the server said, unjudged and uncached. The probe of `nixnfsd
-// check`, the wire tests and the benchmarks use it.
+// check` and the wire tests use it.
 //
 // # Calls
 //
@@ -11,10 +11,11 @@
 // results are decoded on refusals too: they carry the attributes that the
 // server sent along.
 //
-// Start and Go send a call and give a Pending, so that many calls can be
-// outstanding; Pending.Order tells in which order the replies came. Queue and
-// Flush put many calls into one write. Call and Send take bytes as they are, for
-// messages that no proper client sends.
+// Procedures that nobody here calls by a method of their own go through Do, with
+// their arguments and results. Start and Go send a call and give a Pending, so that
+// many calls can be outstanding; Pending.Order tells in which order the replies
+// came. Queue and Flush put many calls into one write. Go and Send take bytes as
+// they are, for messages that no proper client sends.
 //
 // # Trust
 //

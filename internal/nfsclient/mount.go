@@ -73,40 +73,7 @@ func (r *ExportRes) Decode(d *xdr.Decoder) Status {
 	return OK
 }
 
-// MountNull does nothing (RFC 1813 §5.2.0).
-func (c *Client) MountNull(ctx context.Context) error {
-	return c.Do(ctx, &VoidArgs{MountProc(ProcMountNull)}, &VoidRes{})
-}
-
 // Mnt gives the root's handle of an exported directory (RFC 1813 §5.2.1).
 func (c *Client) Mnt(ctx context.Context, path string) (MntRes, error) {
 	return do[MntRes](ctx, c, &PathArgs{MountProc(ProcMnt), path})
-}
-
-// Dump lists who mounted what (RFC 1813 §5.2.2).
-func (c *Client) Dump(ctx context.Context) ([]MountEntry, error) {
-	r, err := do[DumpRes](ctx, c, &VoidArgs{MountProc(ProcDump)})
-	return r.Entries, err
-}
-
-// Umnt says that a directory is no longer mounted (RFC 1813 §5.2.3).
-func (c *Client) Umnt(ctx context.Context, path string) error {
-	return c.Do(ctx, &PathArgs{MountProc(ProcUmnt), path}, &VoidRes{})
-}
-
-// UmntV1 is Umnt in MOUNT version 1, which the macOS client uses
-// (RFC 1094 §A.5.4).
-func (c *Client) UmntV1(ctx context.Context, path string) error {
-	return c.Do(ctx, &PathArgs{Proc{MountProgram, 1, ProcUmnt}, path}, &VoidRes{})
-}
-
-// Umntall says that nothing is mounted any more (RFC 1813 §5.2.4).
-func (c *Client) Umntall(ctx context.Context) error {
-	return c.Do(ctx, &VoidArgs{MountProc(ProcUmntall)}, &VoidRes{})
-}
-
-// Export lists what can be mounted (RFC 1813 §5.2.5).
-func (c *Client) Export(ctx context.Context) ([]ExportEntry, error) {
-	r, err := do[ExportRes](ctx, c, &VoidArgs{MountProc(ProcExport)})
-	return r.Entries, err
 }

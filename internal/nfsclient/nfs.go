@@ -113,11 +113,6 @@ func (c *Client) Readdirplus(ctx context.Context, a ReaddirplusArgs) (Readdirplu
 	return do[ReaddirplusRes](ctx, c, &a)
 }
 
-// Fsstat tells how full the file system is (RFC 1813 §3.3.18).
-func (c *Client) Fsstat(ctx context.Context, root FH) (FsstatRes, error) {
-	return do[FsstatRes](ctx, c, &HandleArgs{NFSProc(ProcFsstat), root})
-}
-
 // Fsinfo tells what the server can do (RFC 1813 §3.3.19).
 func (c *Client) Fsinfo(ctx context.Context, root FH) (FsinfoRes, error) {
 	return do[FsinfoRes](ctx, c, &HandleArgs{NFSProc(ProcFsinfo), root})
