@@ -39,74 +39,23 @@ const (
 	ErrJukebox     Status = 10008
 )
 
-// String is the name in RFC 1813 without its prefix.
-func (s Status) String() string {
-	switch s {
-	case OK:
-		return "OK"
-	case ErrPerm:
-		return "PERM"
-	case ErrNoEnt:
-		return "NOENT"
-	case ErrIO:
-		return "IO"
-	case ErrNXIO:
-		return "NXIO"
-	case ErrAcces:
-		return "ACCES"
-	case ErrExist:
-		return "EXIST"
-	case ErrXDev:
-		return "XDEV"
-	case ErrNoDev:
-		return "NODEV"
-	case ErrNotDir:
-		return "NOTDIR"
-	case ErrIsDir:
-		return "ISDIR"
-	case ErrInval:
-		return "INVAL"
-	case ErrFBig:
-		return "FBIG"
-	case ErrNoSpc:
-		return "NOSPC"
-	case ErrROFS:
-		return "ROFS"
-	case ErrMLink:
-		return "MLINK"
-	}
-	return s.highString()
+// statusNames are the names of RFC 1813 without their prefix.
+var statusNames = map[Status]string{
+	OK: "OK", ErrPerm: "PERM", ErrNoEnt: "NOENT", ErrIO: "IO", ErrNXIO: "NXIO",
+	ErrAcces: "ACCES", ErrExist: "EXIST", ErrXDev: "XDEV", ErrNoDev: "NODEV",
+	ErrNotDir: "NOTDIR", ErrIsDir: "ISDIR", ErrInval: "INVAL", ErrFBig: "FBIG",
+	ErrNoSpc: "NOSPC", ErrROFS: "ROFS", ErrMLink: "MLINK",
+	ErrNameTooLong: "NAMETOOLONG", ErrNotEmpty: "NOTEMPTY", ErrDQuot: "DQUOT",
+	ErrStale: "STALE", ErrRemote: "REMOTE", ErrBadHandle: "BADHANDLE",
+	ErrNotSync: "NOT_SYNC", ErrBadCookie: "BAD_COOKIE", ErrNotSupp: "NOTSUPP",
+	ErrTooSmall: "TOOSMALL", ErrServerFault: "SERVERFAULT", ErrBadType: "BADTYPE",
+	ErrJukebox: "JUKEBOX",
 }
 
-// highString names the values from 63 on.
-func (s Status) highString() string {
-	switch s {
-	case ErrNameTooLong:
-		return "NAMETOOLONG"
-	case ErrNotEmpty:
-		return "NOTEMPTY"
-	case ErrDQuot:
-		return "DQUOT"
-	case ErrStale:
-		return "STALE"
-	case ErrRemote:
-		return "REMOTE"
-	case ErrBadHandle:
-		return "BADHANDLE"
-	case ErrNotSync:
-		return "NOT_SYNC"
-	case ErrBadCookie:
-		return "BAD_COOKIE"
-	case ErrNotSupp:
-		return "NOTSUPP"
-	case ErrTooSmall:
-		return "TOOSMALL"
-	case ErrServerFault:
-		return "SERVERFAULT"
-	case ErrBadType:
-		return "BADTYPE"
-	case ErrJukebox:
-		return "JUKEBOX"
+// String is the name in RFC 1813 without its prefix, or the number.
+func (s Status) String() string {
+	if name, ok := statusNames[s]; ok {
+		return name
 	}
 	return "status " + strconv.FormatUint(uint64(s), 10)
 }
