@@ -198,8 +198,12 @@ func (s *scenario) build(t *testing.T) {
 	}
 }
 
-// profile is a profile in the store's own state directory.
-func (s *scenario) profile() string { return nixRoot + "/var/nix/profiles/test" }
+// profiles is the start of the names of all profiles, which lie in the store's
+// own state directory.
+const profiles = nixRoot + "/var/nix/profiles/test-"
+
+// profile is the scenario's own.
+func (s *scenario) profile() string { return profiles + s.seed }
 
 // install makes a profile of what was built and runs the program in it.
 func (s *scenario) install(t *testing.T) {
@@ -472,9 +476,9 @@ func checkLeftovers(t *testing.T) {
 func (s *scenario) empty(t *testing.T) {
 	links, err := filepath.Glob(filepath.Join(s.home, "result*"))
 	try(t, err)
-	profiles, err := filepath.Glob(s.profile() + "*")
+	generations, err := filepath.Glob(profiles + "*")
 	try(t, err)
-	s.run(t, "rm", append(links, profiles...)...)
+	s.run(t, "rm", append(links, generations...)...)
 	s.run(t, "nix-collect-garbage", "-d")
 	if got := storeNames(t); len(got) > 0 {
 		t.Errorf("without roots the store still holds %q", got)
