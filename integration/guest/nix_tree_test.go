@@ -61,7 +61,7 @@ func readEntry(path string) (entry, error) {
 	if !ok {
 		return entry{}, fmt.Errorf("lstat %s: no stat", path)
 	}
-	e := entry{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime(), Ino: st.Ino, Nlink: st.Nlink}
+	e := entry{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime(), Ino: st.Ino, Nlink: uint64(st.Nlink)}
 	switch {
 	case e.Mode.IsRegular():
 		data, err := os.ReadFile(path)
