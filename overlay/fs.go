@@ -133,6 +133,9 @@ func openDirectory(dir string) (*os.File, error) {
 // openLayers opens the layers' roots and numbers their file systems.
 func (fs *FS) openLayers(dirs []string) error {
 	root := new(stack)
+	fs.root = newNode(ID{}, ModeDir)
+	fs.root.places.Store(&place{name: "\x00"})
+	fs.root.dir.stack.Store(root)
 	spaces := map[uint64]uint64{}
 	for i, dir := range dirs {
 		f, err := openDirectory(dir)
@@ -155,9 +158,6 @@ func (fs *FS) openLayers(dirs []string) error {
 		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev, space: spaces[st.dev]})
 		root.parts = append(root.parts, stackPart{layer: i, dir: pinnedSlot(fd)})
 	}
-	fs.root = newNode(ID{}, ModeDir)
-	fs.root.places.Store(&place{name: "\x00"})
-	fs.root.dir.stack.Store(root)
 	return nil
 }
 
