@@ -36,13 +36,9 @@ type Config struct {
 	Server []string
 	// ServerUID is the user, and the group, of the server.
 	ServerUID int
-	// Mount starts the server and mounts it before the test, and takes both
-	// down after it. Without, the test does so with the control program.
+	// Mount starts the server and mounts its /nix at /nix before the test, and takes
+	// both down after it. Without, the test does so with the control program.
 	Mount bool
-	// MountPoint is where; default /nix.
-	MountPoint string
-	// RemotePath is what; default /nix.
-	RemotePath string
 	// MountOptions are all options of mount(8); default: what any server needs.
 	MountOptions string
 	// Test is the command line of the test, which runs in /.
@@ -51,10 +47,6 @@ type Config struct {
 	TestUID int
 	// MemoryMB is the guest's memory in MiB; default 2048.
 	MemoryMB int
-	// Scratch is the kind of /scratch: "ext4" (default), "tmpfs" or "none".
-	Scratch string
-	// ScratchGB is the size of an ext4 in GiB; default 8. The image is sparse.
-	ScratchGB int
 	// Env holds more variables for server and test, as KEY=value.
 	Env []string
 	// Timeout ends the run; default 10 minutes.
@@ -101,12 +93,8 @@ func (k *Kit) Run(ctx context.Context, cfg Config, stdout io.Writer) (Result, er
 }
 
 func withDefaults(cfg Config, dir string) Config {
-	setDefault(&cfg.MountPoint, "/nix")
-	setDefault(&cfg.RemotePath, "/nix")
 	setDefault(&cfg.MountOptions, fmt.Sprintf("vers=3,proto=tcp,port=%d,mountproto=tcp,mountport=%[1]d,nolock,hard", Port))
 	setDefault(&cfg.MemoryMB, 2048)
-	setDefault(&cfg.Scratch, "ext4")
-	setDefault(&cfg.ScratchGB, 8)
 	setDefault(&cfg.Timeout, 10*time.Minute)
 	setDefault(&cfg.Out, filepath.Join(dir, "out"))
 	return cfg
@@ -147,10 +135,7 @@ func (g *guest) prepare(ctx context.Context) error {
 	if err := g.writeOrder(); err != nil {
 		return err
 	}
-	if g.cfg.Scratch == "ext4" {
-		return g.makeDisk(ctx)
-	}
-	return nil
+	return g.makeDisk(ctx)
 }
 
 func copyProgram(from, to string) error {
@@ -180,8 +165,8 @@ func (g *guest) writeOrder() error {
 	text, err := json.Marshal(spec.Run{
 		SysRoot: g.kit.sysRoot(), Modules: g.kit.modules(), OutDir: out,
 		Server: server, ServerUID: g.cfg.ServerUID, Port: Port,
-		Mount: g.cfg.Mount, MountPoint: g.cfg.MountPoint, RemotePath: g.cfg.RemotePath, MountOptions: g.cfg.MountOptions,
-		Test: g.cfg.Test, TestUID: g.cfg.TestUID, Scratch: g.cfg.Scratch, Env: g.cfg.Env,
+		Mount: g.cfg.Mount, MountOptions: g.cfg.MountOptions,
+		Test: g.cfg.Test, TestUID: g.cfg.TestUID, Env: g.cfg.Env,
 	})
 	if err != nil {
 		return err
@@ -191,7 +176,7 @@ func (g *guest) writeOrder() error {
 
 // makeDisk makes a sparse ext4. It lives for one run only: it has no journal.
 func (g *guest) makeDisk(ctx context.Context) error {
-	size := fmt.Sprintf("%dG", g.cfg.ScratchGB)
+	const size = "8G"
 	return command(ctx, "", "/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal",
 		"-E", "lazy_itable_init=1,nodiscard", g.path("disk"), size)
 }
@@ -228,16 +213,12 @@ func (g *guest) boot(ctx context.Context, stdout io.Writer) error {
 // kernelArgs is the kernel's command line. Its consoles only write: tty0 is the
 // test's output, ttyS0 the kernel's own, ttyS1 the server's.
 func (g *guest) kernelArgs() []string {
-	args := []string{
+	return []string{
 		fmt.Sprintf("mem=%dM", g.cfg.MemoryMB), "umid=guest", "uml_dir=" + g.dir + "/",
 		"rootfstype=hostfs", "rootflags=/", "ro", "init=" + filepath.Join(g.path("bin"), spec.Init),
 		"con=null", "con0=null,fd:1", "ssl=null", "ssl0=null,fd:3", "ssl1=null,fd:4", "console=ttyS0",
-		spec.RunArg + g.dir,
+		spec.RunArg + g.dir, "ubd0=" + g.path("disk"),
 	}
-	if g.cfg.Scratch == "ext4" {
-		args = append(args, "ubd0="+g.path("disk"))
-	}
-	return args
 }
 
 // result makes the guest's report, or its silence, into the caller's answer.

@@ -42,7 +42,6 @@ func TestRun(t *testing.T) {
 		{"signal", uml.Config{Test: []string{"sh", "-c", "kill -9 $$"}}, 137, ""},
 		{"user", uml.Config{Test: []string{"sh", "-c", "id -u; id -g; stat -c %u $HOME"}, TestUID: 1000}, 0, "1000\n1000\n1000\n"},
 		{"scratch", uml.Config{Test: []string{"stat", "-f", "-c", "%T", "/scratch/plain"}}, 0, "ext2/ext3\n"},
-		{"tmpfs", uml.Config{Test: []string{"stat", "-f", "-c", "%T", "/scratch/plain"}, Scratch: "tmpfs"}, 0, "tmpfs\n"},
 		{"environment", uml.Config{Test: []string{"sh", "-c", "echo $WORD $NIXNFSD_DIR"}, Env: []string{"WORD=word"}}, 0, "word /nix\n"},
 		{"NFS client", uml.Config{Test: []string{"grep", "-cw", "nfs", "/proc/filesystems"}}, 0, "1\n"},
 	}

@@ -61,7 +61,7 @@ func (s *server) do(verb string) error {
 	case "mount":
 		return s.mount()
 	case "umount":
-		return command("timeout", strconv.Itoa(unmountTime), "umount", s.order.MountPoint)
+		return command("timeout", strconv.Itoa(unmountTime), "umount", spec.MountPoint)
 	}
 	return fmt.Errorf("unknown verb %q", verb)
 }
@@ -139,13 +139,13 @@ func (s *server) end(sig syscall.Signal) error {
 }
 
 func (s *server) mount() error {
-	source := "127.0.0.1:" + s.order.RemotePath
-	return command("mount", "-t", "nfs", "-o", s.order.MountOptions, source, s.order.MountPoint)
+	const source = "127.0.0.1:" + spec.MountPoint
+	return command("mount", "-t", "nfs", "-o", s.order.MountOptions, source, spec.MountPoint)
 }
 
 // finish unmounts and stops whatever is left after the test.
 func (s *server) finish() (serverStatus int, err error) {
-	if mounted(s.order.MountPoint) {
+	if mounted(spec.MountPoint) {
 		err = s.do("umount")
 	}
 	if s.isRunning() {

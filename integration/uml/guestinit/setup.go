@@ -42,7 +42,7 @@ func prepare(order spec.Run) error {
 	if err := loadClient(order.Modules); err != nil {
 		return err
 	}
-	if err := mountScratch(order.Scratch); err != nil {
+	if err := mountScratch(); err != nil {
 		return err
 	}
 	return makeDirs(order)
@@ -114,14 +114,8 @@ func loadClient(modules string) error {
 
 // mountScratch mounts the disk without barriers: the disk does not outlive the run, and
 // each barrier would make the host sync its image.
-func mountScratch(kind string) error {
-	switch kind {
-	case "ext4":
-		return mounting{"/dev/ubda", spec.Scratch, "ext4", "barrier=0"}.do()
-	case "tmpfs":
-		return mounting{"tmpfs", spec.Scratch, "tmpfs", "mode=755"}.do()
-	}
-	return os.MkdirAll(spec.Scratch, 0o755)
+func mountScratch() error {
+	return mounting{"/dev/ubda", spec.Scratch, "ext4", "barrier=0"}.do()
 }
 
 // makeDirs makes the directories of the scratch and hands them to their users.
@@ -133,7 +127,7 @@ func makeDirs(order spec.Run) error {
 		path string
 		uid  int
 	}{
-		{order.MountPoint, 0},
+		{spec.MountPoint, 0},
 		{spec.Scratch, order.ServerUID},
 		{spec.Export, order.ServerUID},
 		{spec.Plain, order.TestUID},

@@ -107,7 +107,7 @@ func environment(order spec.Run, uid int) []string {
 		"LANG=C.UTF-8",
 		"TERM=dumb",
 		"TMPDIR=/tmp",
-		spec.EnvDir + "=" + order.MountPoint,
+		spec.EnvDir + "=" + spec.MountPoint,
 		spec.EnvPlain + "=" + spec.Plain,
 		spec.EnvExport + "=" + spec.Export,
 		spec.EnvControl + "=" + filepath.Join(spec.Programs, spec.Init),

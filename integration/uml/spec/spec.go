@@ -13,9 +13,11 @@ const (
 	// Order and Report are files in the run's directory.
 	Order  = "order.json"
 	Report = "report.json"
+	// MountPoint is where the server is mounted, and the path that it exports.
+	MountPoint = "/nix"
 	// Out is where the caller's output directory is mounted.
 	Out = "/out"
-	// Scratch is the fresh file system, with Export, Plain and Home on it.
+	// Scratch is a fresh ext4, with Export, Plain and Home on it.
 	Scratch = "/scratch"
 	Export  = Scratch + "/export"
 	Plain   = Scratch + "/plain"
@@ -47,13 +49,10 @@ type Run struct {
 	Port      int
 
 	Mount        bool // start the server and mount it before the test
-	MountPoint   string
-	RemotePath   string
 	MountOptions string
 
 	Test    []string
 	TestUID int
-	Scratch string // "ext4", "tmpfs" or "none"
 	Env     []string
 }
 
