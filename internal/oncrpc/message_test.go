@@ -187,15 +187,21 @@ func TestReplies(t *testing.T) {
 				t.Errorf("got %x, want %x", e.B, want.Bytes())
 			}
 			tt.want.XID = 5
-			d := xdr.Decoder{B: want.Bytes()}
-			if got, err := oncrpc.DecodeReply(&d); err != nil || got != tt.want || d.Left() != 0 {
-				t.Errorf("got %+v, error %v, %d bytes left, want %+v", got, err, d.Left(), tt.want)
-			}
-			for n := range want.Len() {
-				if _, err := oncrpc.DecodeReply(&xdr.Decoder{B: want.Bytes()[:n]}); err == nil {
-					t.Errorf("the first %d bytes decode too", n)
-				}
-			}
+			checkDecodes(t, want.Bytes(), tt.want)
 		})
+	}
+}
+
+// checkDecodes: a reply is read whole, and none of its beginnings is one.
+func checkDecodes(t *testing.T, msg []byte, want oncrpc.Reply) {
+	t.Helper()
+	d := xdr.Decoder{B: msg}
+	if got, err := oncrpc.DecodeReply(&d); err != nil || got != want || d.Left() != 0 {
+		t.Errorf("got %+v, error %v, %d bytes left, want %+v", got, err, d.Left(), want)
+	}
+	for n := range msg {
+		if _, err := oncrpc.DecodeReply(&xdr.Decoder{B: msg[:n]}); err == nil {
+			t.Errorf("the first %d bytes decode too", n)
+		}
 	}
 }
