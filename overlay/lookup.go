@@ -107,7 +107,7 @@ func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
 		}
 	}
 	if n == nil || n.typ != f.st.typ() {
-		n, err = fs.greet(d, name, id, f)
+		n, err = fs.greet(d, name, id, f, locked)
 	} else if n.hasPlace(d, name) == nil {
 		err = fs.meetAgain(n, d, name, f, locked)
 	}
@@ -136,18 +136,37 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 }
 
 // greet makes the node of an object that is met for the first time.
-func (fs *FS) greet(d *node, name []byte, id ID, f *found) (*node, error) {
+func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, error) {
 	n, made := fs.nodes.intern(id, f.st.typ(), newPlace(d, name, f.layer))
-	if made {
-		fs.journal.add(record{op: recPlace, typ: n.typ, id: id, other: d.id, name: name})
-		if f.layer == 0 {
-			n.setBehind(fs.identity(0, &f.st))
+	if !made { // by another who was faster, perhaps under another name
+		if n.hasPlace(d, name) == nil {
+			return n, fs.meetAgain(n, d, name, f, locked)
 		}
+		return n, nil
+	}
+	fs.journal.add(record{op: recPlace, typ: n.typ, id: id, other: d.id, name: name})
+	if f.layer == 0 {
+		n.setBehind(fs.identity(0, &f.st))
+	} else if !locked && fs.metTooLate(n, d, name, f) {
+		fs.forget(n)
+		return nil, syscall.ENOENT
 	}
 	if fs.marked && !n.isDir() && fs.indexed.has(id) {
 		return n, fs.attachIndex(n)
 	}
 	return n, nil
+}
+
+// metTooLate reports whether a name that was found in a lower layer was removed since,
+// and its object forgotten: it must not come back.
+func (fs *FS) metTooLate(n, d *node, name []byte, f *found) bool {
+	var c cName
+	var now found
+	if err := fs.find(d, c.set(name), &now); err == nil && now.layer == f.layer {
+		return false
+	}
+	p := n.hasPlace(d, name) // copied up or renamed since, it has another
+	return p != nil && p.layer == f.layer
 }
 
 // meetAgain makes one more name of a known object known. The name is looked at

@@ -136,7 +136,10 @@ func (n *node) addPlace(parent *node, name []byte, layer int) {
 	p := newPlace(parent, name, layer)
 	for {
 		old := n.places.Load()
-		p.next = old.without(parent, name)
+		p.next = old
+		if n.hasPlace(parent, name) != nil { // a file can have thousands: copy only then
+			p.next = old.without(parent, name)
+		}
 		head := p
 		if p.next != nil && p.next.layer < layer {
 			head = p.next.withLast(p)

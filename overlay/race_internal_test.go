@@ -1,0 +1,95 @@
+package overlay
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// open opens an overlay with one lower directory that holds the given files.
+func openOver(t *testing.T, files ...string) *FS {
+	t.Helper()
+	dir := t.TempDir()
+	o := Options{Upper: dir + "/upper", Lowers: []string{dir + "/lower"}, State: dir + "/state"}
+	for _, d := range []string{o.Upper, o.Lowers[0]} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(o.Lowers[0], f), []byte(f), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fs.Close() })
+	return fs
+}
+
+var blocking = Caller{MayBlock: true}
+
+// Who found a lower name before its removal, and makes it known after, does not
+// bring the object back.
+func TestMeetAfterRemoval(t *testing.T) {
+	fs := openOver(t, "f")
+	name := []byte("f")
+	var early found
+	if err := fs.find(fs.root, cString("f\x00"), &early); err != nil {
+		t.Fatal(err)
+	}
+	var a Attr
+	var w Change
+	if _, err := fs.Lookup(fs.Root(), name, &a, &w.Post); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Remove(blocking, fs.Root(), name, &w); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.meet(fs.root, name, &early, false); err != syscall.ENOENT {
+		t.Errorf("error is %v, want ENOENT", err)
+	}
+	if err := fs.Getattr(a.ID, &a); err != syscall.ESTALE {
+		t.Errorf("the removed file's handle gives %v", err)
+	}
+}
+
+// Two names that are met at once are both known: one can go.
+func TestMeetLinksAtOnce(t *testing.T) {
+	for range 200 {
+		fs := openOver(t)
+		var a Attr
+		var w Change
+		if err := fs.Create(blocking, fs.Root(), []byte("a"), &CreateHow{}, &a, &w); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs.Link(blocking, a.ID, fs.Root(), []byte("b"), &a, &w); err != nil {
+			t.Fatal(err)
+		}
+		n, err := fs.node(a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.nodes.remove(n) // as if the server had just been started
+		n.file.drop()
+		var wg sync.WaitGroup
+		for _, name := range []string{"a", "b"} {
+			wg.Go(func() {
+				var child, dir Attr
+				if _, err := fs.Lookup(fs.Root(), []byte(name), &child, &dir); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, name := range []string{"a", "b"} {
+			if n := fs.nodes.get(a.ID); n.hasPlace(fs.root, []byte(name)) == nil {
+				t.Errorf("%s is not known", name)
+			}
+		}
+	}
+}
