@@ -272,10 +272,21 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 		}
 	}
 	if err := fs.putInUpper(d, work, tmp, cString(p.name)); err != nil {
+		fs.dropIndex(n)
 		return err
 	}
 	fs.nowUp(n, p, found)
 	return nil
+}
+
+// dropIndex takes back what addIndex did.
+func (fs *FS) dropIndex(n *node) {
+	if !fs.indexed.has(n.id) {
+		return
+	}
+	n.dropPlace(fs.index, []byte(indexName(n.id)))
+	n.linkDelta.Store(0)
+	fs.unindex(n)
 }
 
 // nowUp makes the node stand for the copy.

@@ -93,3 +93,40 @@ func TestMeetLinksAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A copy-up that fails leaves the object as it was, of a file with several names too.
+func TestCopyUpFails(t *testing.T) {
+	fs := openOver(t, "f")
+	lower := fs.layers[1].path
+	if err := os.Link(lower+"/f", lower+"/g"); err != nil {
+		t.Fatal(err)
+	}
+	var a, b Attr
+	var w Change
+	if _, err := fs.Lookup(fs.Root(), []byte("f"), &a, &b); err != nil {
+		t.Fatal(err)
+	}
+	// A directory that came behind the server's back is in the way of the copy.
+	if err := os.MkdirAll(fs.layers[0].path+"/f/x", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Setattr(blocking, a.ID, &SetAttr{SetMode: true, Mode: 0o600}, &w); err == nil {
+		t.Fatal("the copy took a directory's place")
+	}
+	if err := os.RemoveAll(fs.layers[0].path + "/f"); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Getattr(a.ID, &b); err != nil || b.Nlink != 2 || b.Mode != a.Mode {
+		t.Errorf("after the failure %+v, %v", b, err)
+	}
+	left, _ := filepath.Glob(fs.layers[0].path + ".work/*/*")
+	if len(left) > 0 {
+		t.Errorf("the index holds %q", left)
+	}
+	if err := fs.Setattr(blocking, a.ID, &SetAttr{SetMode: true, Mode: 0o600}, &w); err != nil {
+		t.Errorf("tried again: %v", err)
+	}
+	if w.Post.Nlink != 2 || w.Post.Mode&0o777 != 0o600 {
+		t.Errorf("copied up: %+v", w.Post)
+	}
+}

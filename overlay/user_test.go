@@ -302,3 +302,21 @@ func TestLinksOfLower(t *testing.T) {
 		}
 	}
 }
+
+// Random changes as an ordinary user, modes that forbid things among them, end in a
+// tree that is the same however it is looked at.
+func TestConcurrentChangesAsUser(t *testing.T) {
+	asUser(t)
+	tr := newTree(t, 1)
+	plant(t, tr.options.Lowers[0], 7)
+	before := sums(t, tr.options.Lowers)
+	tr.open()
+	tr.storm()
+	for range 2 {
+		tr.consistent(tr.Root(), "")
+		tr.reopen()
+	}
+	if after := sums(t, tr.options.Lowers); after != before {
+		t.Errorf("the lower directory changed from\n%s\nto\n%s", before, after)
+	}
+}
