@@ -189,10 +189,13 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
+	swap, err := dst.readyToSwap(n, old, to, t, hidden)
+	if err != nil {
+		return err
+	}
 	// The new name is known before it is there: should the process end in between,
 	// the object is found under one of the two.
 	fs.name(n, dst.node, toName, 0)
-	swap := n.isDir() && t.whiteout && t.layer == 0
 	if swap {
 		err = src.swap(from, dst, to, hidden)
 	} else {
@@ -209,8 +212,22 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	return nil
 }
 
-// swap puts a directory in a whiteout's place, where rename(2) does not put one,
-// and the whiteout in the directory's: it is wanted there when the name is hidden.
+// readyToSwap reports whether an object and a whiteout are to change places. A
+// directory has to: rename(2) does not put one in a whiteout's place. What leaves a
+// hidden name had better, for it is hidden then in the same step: unless the new name
+// has an object to lose, a whiteout is put there first.
+func (in *names) readyToSwap(n, old *node, to *byte, t *found, hidden bool) (bool, error) {
+	if t.whiteout && t.layer == 0 {
+		return hidden || n.isDir(), nil
+	}
+	if !hidden || old != nil {
+		return false, nil
+	}
+	return true, in.whiteout(to)
+}
+
+// swap lets an object and a whiteout change places. The whiteout stays where the name
+// is hidden.
 func (in *names) swap(from *byte, dst *names, to *byte, hidden bool) error {
 	if err := in.markWhiteouts(); err != nil {
 		return err

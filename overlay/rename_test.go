@@ -1,6 +1,7 @@
 package overlay_test
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"syscall"
@@ -300,5 +301,33 @@ func TestRenameIntoItself(t *testing.T) {
 	wantErr(t, tr.rename(tr.Root(), "d", tr.walk("d", "sub").ID, "f"), syscall.EINVAL)
 	if got := tr.list(tr.walk("d", "sub").ID); len(got) != 0 {
 		t.Errorf("sub holds %q", got)
+	}
+}
+
+// What leaves a lower name leaves no moment in which the lower object shows there
+// again, which a crash would make last.
+func TestRenameHidesAtOnce(t *testing.T) {
+	tr := newTree(t, 1)
+	for i := range 200 {
+		mustWrite(t, fmt.Sprintf("%s/f%d", tr.options.Lowers[0], i), "low")
+	}
+	tr.open()
+	for i := range 200 {
+		from, to := fmt.Sprint("f", i), fmt.Sprint("g", i)
+		moved := make(chan struct{})
+		go func() {
+			defer close(moved)
+			tr.mustRename(tr.Root(), from, tr.Root(), to)
+		}()
+		for { // a whiteout is empty
+			st, err := os.Stat(tr.options.Upper + "/" + to)
+			if err == nil && st.Size() > 0 {
+				break
+			}
+		}
+		if _, err := os.Stat(tr.options.Upper + "/" + from); err != nil {
+			t.Fatalf("%s is there, and nothing hides %s", to, from)
+		}
+		<-moved
 	}
 }
