@@ -98,7 +98,7 @@ func (c *copier) copy(id ID) (marked bool, err error) {
 	case ModeRegular:
 		err = c.file()
 	case ModeDir:
-		err = sysMkdirAt(c.work, c.tmp, 0o700)
+		err = c.dir()
 	case ModeSymlink:
 		err = c.symlink()
 	default:
@@ -134,6 +134,27 @@ func (c *copier) file() error {
 		return err
 	}
 	return sysFsync(to)
+}
+
+// dir makes a directory with the original's extended attributes, where it may be read.
+func (c *copier) dir() error {
+	if err := sysMkdirAt(c.work, c.tmp, 0o700); err != nil {
+		return err
+	}
+	from, err := c.fs.openAt(c.from, c.name, openList, 0)
+	if err == syscall.EACCES {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	to, err := c.fs.openAt(c.work, c.tmp, openList, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(to)
+	return copyXattrs(from, to)
 }
 
 func (c *copier) symlink() error {
