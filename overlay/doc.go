@@ -48,6 +48,13 @@
 // a lock but what the lock is for. A caller that others wait for says so
 // (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.
 //
+// Since look-ups take no lock, a name is looked at twice where it matters: an object that
+// is being renamed is known by both names for a moment (node.tryPlaces), a name that is
+// met for the first time is checked again (metTooLate, meetAgain), and a lower
+// file's descriptor is cached only while the file has not been copied up (putLower).
+// Where the mode keeps the owner from what the server has to do, it is widened for a
+// moment, under a lock of the object's own (modeLocks).
+//
 // # Caveats
 //
 // Nothing may change in the layers behind the server's back; what does gives ESTALE or

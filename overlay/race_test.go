@@ -67,7 +67,7 @@ func TestRenameBesideCalls(t *testing.T) {
 // opened the lower file meanwhile.
 func TestReadBesideCopyUp(t *testing.T) {
 	tr := newTree(t, 1)
-	const files = 400
+	const files = 100
 	for i := range files {
 		mustWrite(t, fmt.Sprintf("%s/f%d", tr.options.Lowers[0], i), "old")
 	}

@@ -21,8 +21,6 @@ func (st *sysStat) typ() uint32 { return st.mode & ModeType }
 
 func (st *sysStat) isDir() bool { return st.typ() == ModeDir }
 
-var emptyName = [1]byte{0}
-
 // cName is a name as system calls take it: it ends in a NUL.
 type cName struct {
 	b [256]byte

@@ -186,10 +186,6 @@ func setMark(fd int, name *byte, attr string, p []byte) error {
 	return withObject(fd, name, func(o int) error { return unix.Fsetxattr(o, attr, p, 0) })
 }
 
-func removeMark(fd int, name *byte, attr string) error {
-	return withObject(fd, name, func(o int) error { return unix.Fremovexattr(o, attr) })
-}
-
 // copyXattrs copies the extended attributes but for our own.
 func copyXattrs(from, to int) error {
 	names := make([]byte, 64<<10)

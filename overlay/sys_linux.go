@@ -29,6 +29,8 @@ const (
 	seekHole  = unix.SEEK_HOLE
 )
 
+var emptyName = [1]byte{0}
+
 func errnoErr(e syscall.Errno) error {
 	if e == 0 {
 		return nil
@@ -165,10 +167,6 @@ func getMark(fd int, name *byte, attr string, p []byte) (int, error) {
 
 func setMark(fd int, name *byte, attr string, p []byte) error {
 	return unix.Lsetxattr(procPath(fd)+"/"+goString(name), attr, p, 0)
-}
-
-func removeMark(fd int, name *byte, attr string) error {
-	return unix.Lremovexattr(procPath(fd)+"/"+goString(name), attr)
 }
 
 // copyXattrs copies the user's extended attributes; those of others are not
