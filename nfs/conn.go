@@ -89,7 +89,7 @@ func (c *conn) part() {
 
 // ended logs why the connection ended, if that was not the client's will.
 func (c *conn) ended(err error) {
-	e := c.srv.log.WithField(fieldClient, c.client).WithError(err)
+	e := c.srv.log.WithField(fieldClient, c.client).WithField(fieldErr, err)
 	switch {
 	case errors.Is(err, oncrpc.ErrTooLong), errors.Is(err, oncrpc.ErrFragments), errors.Is(err, errNoCall):
 		e.Warn("connection closed: not a client's calls")
@@ -148,11 +148,11 @@ func (c *conn) inline(rec []byte) (done bool, err error) {
 	if !q.route() {
 		return true, nil
 	}
-	if q.proc.large && len(rec) > smallCall {
+	if q.proc.is(large) && len(rec) > smallCall {
 		q.reject(oncrpc.GarbageArgs) // nothing that gets a large reply takes long arguments
 		return true, nil
 	}
-	return !q.proc.slow && q.answer(false), nil
+	return !q.proc.is(slow) && q.answer(false), nil
 }
 
 // flush writes the batch of replies.

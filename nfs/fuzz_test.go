@@ -28,7 +28,7 @@ func FuzzCall(f *testing.F) {
 			parse(t, q.e.B[4:])
 		}
 		if e := entries.LastEntry(); e != nil {
-			t.Errorf("panic: %v\n%v", e.Data["err"], e.Data[fieldStack])
+			t.Errorf("panic: %v\n%v", e.Data[fieldErr], e.Data[fieldStack])
 		}
 	})
 }

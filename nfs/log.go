@@ -9,6 +9,7 @@ const (
 	fieldXID    = "xid"
 	fieldHandle = "handle"
 	fieldStatus = "status"
+	fieldErr    = "err"
 	fieldStack  = "stack"
 )
 
@@ -25,12 +26,12 @@ func (s *Server) trace(q *request, st status) {
 
 // unknownError logs an error that became NFS3ERR_IO because nobody foresaw it.
 func (s *Server) unknownError(q *request, err error) {
-	s.fields(q).WithError(err).Warn("unforeseen error answered as an i/o error")
+	s.fields(q).WithField(fieldErr, err).Warn("unforeseen error answered as an i/o error")
 }
 
 // panicked logs a panic that ended a call.
 func (s *Server) panicked(q *request, p any, stack []byte) {
-	s.fields(q).WithField("err", p).WithField(fieldStack, string(stack)).Error("panic in a call")
+	s.fields(q).WithField(fieldErr, p).WithField(fieldStack, string(stack)).Error("panic in a call")
 }
 
 func (s *Server) fields(q *request) *logrus.Entry {

@@ -49,7 +49,7 @@ type request struct {
 	eof           bool
 	n             int
 	list          listing
-	emit          func(*overlay.DirEntry) bool // list.add, made once
+	emit          func(*overlay.DirEntry) bool // addEntry, made once
 	stat          overlay.FSStat
 }
 
@@ -174,7 +174,7 @@ func (q *request) run() error {
 // results appends the result union for err.
 func (q *request) results(err error) {
 	q.e.B = q.e.B[:q.at]
-	if q.proc.plain {
+	if q.proc.is(plain) {
 		q.proc.ok(q)
 		return
 	}
@@ -207,7 +207,7 @@ func (q *request) survive(mark int, done *bool) {
 	q.ran, *done = false, true
 	q.w, q.w2 = overlay.Change{}, overlay.Change{}
 	q.hasAttr = false
-	if q.proc.plain {
+	if q.proc.is(plain) {
 		q.acceptStat(oncrpc.SystemErr)
 	} else {
 		q.results(statusServerFault)

@@ -36,6 +36,8 @@ type Options struct {
 var ErrServerClosed = errors.New("server closed")
 
 const (
+	// maxConns is far above what clients of one user need (one for each mount), and
+	// bounds the memory that each connection has of its own.
 	maxConns = 32
 	// connPause is how long a connection beyond those waits for one of them to end.
 	connPause = time.Second
@@ -103,7 +105,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case s.isClosed():
 			return ErrServerClosed
 		case passes(err):
-			s.log.WithError(err).Warn("cannot accept a connection")
+			s.log.WithField(fieldErr, err).Warn("cannot accept a connection")
 			time.Sleep(acceptPause)
 		default:
 			return fmt.Errorf("accept: %w", err)
@@ -139,7 +141,7 @@ func (s *Server) isClosed() bool {
 // accept serves a connection that admit lets in.
 func (s *Server) accept(nc net.Conn) {
 	if err := s.admit(); err != nil {
-		s.log.WithField(fieldClient, nc.RemoteAddr().String()).WithError(err).Warn("connection refused")
+		s.log.WithField(fieldClient, nc.RemoteAddr().String()).WithField(fieldErr, err).Warn("connection refused")
 		nc.Close()
 		return
 	}

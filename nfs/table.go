@@ -9,19 +9,28 @@ const (
 	changes               // for the owner and root; repeating it may do harm
 )
 
+// traits are what is particular to a procedure's calls and replies.
+type traits uint8
+
+const (
+	slow  traits = 1 << iota // goes to a worker at once
+	large                    // the reply may be large
+	plain                    // the result is no union: there is no status, and ok always follows
+)
+
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
 // fail, which append the result union's arm behind the status.
 type procedure struct {
 	name   string
 	access access
-	slow   bool // goes to a worker at once
-	large  bool // the reply may be large
-	plain  bool // the result is no union: there is no status, and ok always follows
+	traits traits
 	decode func(*request)
 	run    func(*request) error
 	ok     func(*request)
 	fail   func(*request)
 }
+
+func (p *procedure) is(t traits) bool { return p.traits&t != 0 }
 
 // program is an RPC program, in all the versions that are served.
 type program struct {
@@ -59,28 +68,28 @@ func findProgram(num uint32) *program {
 var nfsProgram = program{
 	num: progNFS, low: 3, high: 3,
 	procs: []procedure{
-		{"NULL", open, false, false, true, nothing, noRun, nothing, nothing},
-		{"GETATTR", reads, false, false, false, decodeHandle, runGetattr, okGetattr, nothing},
-		{"SETATTR", changes, false, false, false, decodeSetattr, runSetattr, putWcc, putWcc},
-		{"LOOKUP", reads, false, false, false, decodeLookup, runLookup, okLookup, failLookup},
-		{"ACCESS", reads, false, false, false, decodeAccess, runGetattr, okAccess, putPostOp},
-		{"READLINK", reads, false, false, false, decodeHandle, runReadlink, okReadlink, putPostOp},
-		{"READ", reads, false, true, false, decodeRead, runRead, okRead, putPostOp},
-		{"WRITE", changes, false, false, false, decodeWrite, runWrite, okWrite, putWcc},
-		{"CREATE", changes, false, false, false, decodeCreate, runCreate, okMade, putWcc},
-		{"MKDIR", changes, false, false, false, decodeMkdir, runMkdir, okMade, putWcc},
-		{"SYMLINK", changes, false, false, false, decodeSymlink, runSymlink, okMade, putWcc},
-		{"MKNOD", changes, false, false, false, decodeMknod, runMknod, okMade, putWcc},
-		{"REMOVE", changes, false, false, false, decodeRemove, runRemove, putWcc, putWcc},
-		{"RMDIR", changes, false, false, false, decodeRemove, runRmdir, putWcc, putWcc},
-		{"RENAME", changes, false, false, false, decodeRename, runRename, putWcc2, putWcc2},
-		{"LINK", changes, false, false, false, decodeLink, runLink, putLink, putLink},
-		{"READDIR", reads, true, true, false, decodeReaddir, runReaddir, okReaddir, putPostOp},
-		{"READDIRPLUS", reads, true, true, false, decodeReaddirplus, runReaddir, okReaddir, putPostOp},
-		{"FSSTAT", reads, false, false, false, decodeHandle, runStat, okFsstat, putPostOp},
-		{"FSINFO", reads, false, false, false, decodeHandle, runStat, okFsinfo, putPostOp},
-		{"PATHCONF", reads, false, false, false, decodeHandle, runStat, okPathconf, putPostOp},
-		{"COMMIT", changes, true, false, false, decodeCommit, runCommit, okCommit, putWcc},
+		{"NULL", open, plain, nothing, noRun, nothing, nothing},
+		{"GETATTR", reads, 0, decodeHandle, runGetattr, okGetattr, nothing},
+		{"SETATTR", changes, 0, decodeSetattr, runSetattr, putWcc, putWcc},
+		{"LOOKUP", reads, 0, decodeLookup, runLookup, okLookup, failLookup},
+		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp},
+		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp},
+		{"READ", reads, large, decodeRead, runRead, okRead, putPostOp},
+		{"WRITE", changes, 0, decodeWrite, runWrite, okWrite, putWcc},
+		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc},
+		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc},
+		{"SYMLINK", changes, 0, decodeSymlink, runSymlink, okMade, putWcc},
+		{"MKNOD", changes, 0, decodeMknod, runMknod, okMade, putWcc},
+		{"REMOVE", changes, 0, decodeRemove, runRemove, putWcc, putWcc},
+		{"RMDIR", changes, 0, decodeRemove, runRmdir, putWcc, putWcc},
+		{"RENAME", changes, 0, decodeRename, runRename, putWcc2, putWcc2},
+		{"LINK", changes, 0, decodeLink, runLink, putLink, putLink},
+		{"READDIR", reads, slow | large, decodeReaddir, runReaddir, okReaddir, putPostOp},
+		{"READDIRPLUS", reads, slow | large, decodeReaddirplus, runReaddir, okReaddir, putPostOp},
+		{"FSSTAT", reads, 0, decodeHandle, runStat, okFsstat, putPostOp},
+		{"FSINFO", reads, 0, decodeHandle, runStat, okFsinfo, putPostOp},
+		{"PATHCONF", reads, 0, decodeHandle, runStat, okPathconf, putPostOp},
+		{"COMMIT", changes, slow, decodeCommit, runCommit, okCommit, putWcc},
 	},
 }
 
@@ -89,12 +98,12 @@ var nfsProgram = program{
 var mountProgram = program{
 	num: progMount, low: 1, high: 3, newest: 1 << 1,
 	procs: []procedure{
-		{"MOUNT NULL", open, false, false, true, nothing, noRun, nothing, nothing},
-		{"MNT", open, false, false, false, decodePath, runMnt, okMnt, nothing},
-		{"DUMP", open, false, false, true, nothing, noRun, okDump, nothing},
-		{"UMNT", open, false, false, true, decodePath, runUmnt, nothing, nothing},
-		{"UMNTALL", open, false, false, true, nothing, runUmnt, nothing, nothing},
-		{"EXPORT", open, false, false, true, nothing, noRun, okExport, nothing},
+		{"MOUNT NULL", open, plain, nothing, noRun, nothing, nothing},
+		{"MNT", open, 0, decodePath, runMnt, okMnt, nothing},
+		{"DUMP", open, plain, nothing, noRun, okDump, nothing},
+		{"UMNT", open, plain, decodePath, runUmnt, nothing, nothing},
+		{"UMNTALL", open, plain, nothing, runUmnt, nothing, nothing},
+		{"EXPORT", open, plain, nothing, noRun, okExport, nothing},
 	},
 }
 

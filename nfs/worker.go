@@ -9,11 +9,11 @@ func (c *conn) handOver(rec []byte, own bool) error {
 	var block []byte
 	if own {
 		block = rec
-	} else if c.q.proc.large || len(rec) > smallCall {
+	} else if c.q.proc.is(large) || len(rec) > smallCall {
 		block = c.takeBlock()
 	}
 	q.e.B = q.small[:0]
-	if c.q.proc.large { // the reply gets the block
+	if c.q.proc.is(large) { // the reply gets the block
 		q.copied = append(q.copied[:0], rec...)
 		rec, q.e.B = q.copied, block[:0]
 	} else if block == nil {
@@ -39,8 +39,8 @@ func (c *conn) work(q *request, block []byte) {
 		q.answer(true)
 	}
 	<-c.srv.workers
-	reply, large := q.e.B, q.proc.large
-	if large && len(reply) > smallCall {
+	reply, mayBeLarge := q.e.B, q.proc.is(large)
+	if mayBeLarge && len(reply) > smallCall {
 		c.srv.requests.Put(q)
 		c.out.addBlock(reply)
 		return
@@ -48,7 +48,7 @@ func (c *conn) work(q *request, block []byte) {
 	if block != nil {
 		defer c.blocks.give(block)
 	}
-	if !large {
+	if !mayBeLarge {
 		q.small = reply
 	}
 	c.out.add(reply)
