@@ -18,7 +18,11 @@ type FS interface {
 	// Root names the root directory.
 	Root() overlay.ID
 
+	// Getattr fills a.
 	Getattr(id overlay.ID, a *overlay.Attr) error
+	// Setattr changes what s names. A guard that does not hold is overlay.ErrNotSync,
+	// and changes nothing. w, here and below, is filled on errors too, as far as the
+	// call came.
 	Setattr(c overlay.Caller, id overlay.ID, s *overlay.SetAttr, w *overlay.Change) error
 	// Lookup fills child, and dir's attributes where it can, on errors too:
 	// hasDir says whether it could. "." and ".." are names here.
@@ -30,6 +34,8 @@ type FS interface {
 	Read(c overlay.Caller, id overlay.ID, p []byte, off uint64, a *overlay.Attr) (n int, eof bool, err error)
 	// Write writes all of p or fails; the data is at least as stable as asked.
 	Write(c overlay.Caller, id overlay.ID, p []byte, off uint64, how overlay.Stability, w *overlay.Change) error
+	// Commit returns when the data of the range is on stable storage. A count of 0
+	// is up to the end (RFC 1813 §3.3.21).
 	Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *overlay.Change) error
 
 	// Create, Mkdir, Symlink and Mknod make an object in dir and fill child; w is dir's change.
@@ -39,9 +45,15 @@ type FS interface {
 	// Mknod makes what typ (overlay.ModeType bits) says; major and minor are a device's.
 	Mknod(c overlay.Caller, dir overlay.ID, name []byte, typ, major, minor uint32, s *overlay.SetAttr, child *overlay.Attr, w *overlay.Change) error
 
+	// Remove and Rmdir remove a name of dir: of what is no directory, and of an
+	// empty directory.
 	Remove(c overlay.Caller, dir overlay.ID, name []byte, w *overlay.Change) error
 	Rmdir(c overlay.Caller, dir overlay.ID, name []byte, w *overlay.Change) error
+	// Rename moves a name, in one step also over what has the new one, as rename(2)
+	// does. wfrom and wto are the changes of the directories.
 	Rename(c overlay.Caller, from overlay.ID, fromName []byte, to overlay.ID, toName []byte, wfrom, wto *overlay.Change) error
+	// Link gives the object id the name in dir too, and fills a with the object's
+	// attributes where it can: hasAttr says whether it could.
 	Link(c overlay.Caller, id, dir overlay.ID, name []byte, a *overlay.Attr, w *overlay.Change) (hasAttr bool, err error)
 
 	// Readdir gives the entries behind cookie (0 is the start) to emit, until it
@@ -49,5 +61,6 @@ type FS interface {
 	// eof says that the last entry was taken.
 	Readdir(c overlay.Caller, dir overlay.ID, cookie uint64, attrs bool, dirAttr *overlay.Attr, emit func(*overlay.DirEntry) bool) (eof bool, err error)
 
+	// Stat fills s with what holds for the whole file system.
 	Stat(s *overlay.FSStat) error
 }

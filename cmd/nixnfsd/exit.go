@@ -21,6 +21,7 @@ type exitError struct {
 	err  error
 }
 
+// Error is the text of err, or the code where there is none.
 func (e *exitError) Error() string {
 	if e.err == nil {
 		return fmt.Sprintf("exit code %d", e.code)
@@ -28,6 +29,7 @@ func (e *exitError) Error() string {
 	return e.err.Error()
 }
 
+// Unwrap gives err, which may be nil.
 func (e *exitError) Unwrap() error { return e.err }
 
 // usage marks err as the command line's fault.
