@@ -5,4 +5,7 @@
 // mount, with a plain ext4 beside it. Each test that ran in the guest shows as a
 // subtest here. They skip where no guest can run, and say why; with
 // NIXNFSD_REQUIRE=1 they fail there.
+//
+// Two tests need no guest: TestBilly puts the conformance cases to overlay.Billy,
+// and the differential test asks our server and go-nfs the same about one tree.
 package integration
