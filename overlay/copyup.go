@@ -383,7 +383,7 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 	defer index.release()
 	name := indexName(n.id)
 	var c cName
-	links := int32(st.nlink) - 1
+	links := int32(st.nlink) - 1 - fs.hidden.get(n.id)
 	if err := fs.setLowerLinks(work, tmp, links); err != nil {
 		return err
 	}
@@ -392,6 +392,7 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 		return err
 	}
 	fs.indexed.add(n.id)
+	fs.dropHidden(n.id)
 	n.linkDelta.Store(links - 1)
 	n.addPlace(fs.index, []byte(name), 0)
 	return nil
@@ -407,9 +408,16 @@ func (fs *FS) setLowerLinks(fd int, name *byte, links int32) error {
 	return err
 }
 
-// lostLower counts down the names that lower layers show of a copied-up file.
+// lostLower counts down the names that lower layers show of a file that has, or
+// had there, several. A count that cannot be kept is off by one, and no more.
 func (fs *FS) lostLower(n *node, f *found) {
-	if f.layer == 0 || !fs.marked || n.isDir() || !fs.indexed.has(n.id) {
+	if f.layer == 0 || !fs.marked || n.isDir() {
+		return
+	}
+	if !fs.indexed.has(n.id) {
+		if f.st.nlink > 1 {
+			_ = fs.hideName(n)
+		}
 		return
 	}
 	links := n.linkDelta.Add(-1) + 1

@@ -28,6 +28,7 @@ type FS struct {
 	nodes   *nodeTable
 	origins *originCache
 	indexed indexSet
+	hidden  hiddenNames
 	files   *fileCache
 	lists   listCache
 	young   youngFiles

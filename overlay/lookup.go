@@ -151,10 +151,7 @@ func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, 
 		fs.forget(n)
 		return nil, syscall.ENOENT
 	}
-	if fs.marked && !n.isDir() && fs.indexed.has(id) {
-		return n, fs.attachIndex(n)
-	}
-	return n, nil
+	return n, fs.attachLinks(n)
 }
 
 // metTooLate reports whether a name that was found in a lower layer was removed since,
@@ -197,6 +194,18 @@ func (fs *FS) follow(n *node, f *found) error {
 		return nil
 	}
 	return fs.stat(n, &f.st)
+}
+
+// attachLinks gives a file with several lower names what the index knows of them.
+func (fs *FS) attachLinks(n *node) error {
+	if !fs.marked || n.isDir() {
+		return nil
+	}
+	if fs.indexed.has(n.id) {
+		return fs.attachIndex(n)
+	}
+	n.linkDelta.Store(-fs.hidden.get(n.id))
+	return nil
 }
 
 // attachIndex gives a copied-up file that had several names its place in the

@@ -61,19 +61,31 @@ func (in *names) lost(n *node, name []byte, f *found) {
 	in.touch()
 	in.relist(name, 0)
 	fs.lostLower(n, f)
-	if f.st.nlink <= 1 && n.linkDelta.Load() == 0 || fs.unreachable(n) {
+	if fs.wasLast(n, f) {
 		fs.forget(n)
 		return
 	}
 	fs.unname(n, in.node, name)
 }
 
+// wasLast reports whether the name that an object just lost was its last.
+func (fs *FS) wasLast(n *node, f *found) bool {
+	if fs.marked && fs.indexed.has(n.id) {
+		return fs.unreachable(n)
+	}
+	if f.layer == 0 || f.st.nlink == 1 {
+		return f.st.nlink <= 1
+	}
+	if int32(f.st.nlink) > fs.hidden.get(n.id) {
+		return false
+	}
+	fs.dropHidden(n.id)
+	return true
+}
+
 // unreachable reports whether a file that was copied up with several names has
 // lost the last of them: only the index still holds it.
 func (fs *FS) unreachable(n *node) bool {
-	if n.linkDelta.Load() == 0 {
-		return false
-	}
 	var st sysStat
 	var a Attr
 	if fs.stat(n, &st) != nil {
@@ -128,12 +140,18 @@ func (in *names) whiteout(name *byte) error {
 }
 
 func makeWhiteout(fs *FS, dirfd int, name *byte) error {
-	fd, err := fs.openAt(dirfd, name, openMake, 0o600)
-	if err != nil {
+	if err := fs.makeEmpty(dirfd, name); err != nil {
 		return err
 	}
-	unix.Close(fd)
 	return setMark(dirfd, name, markWhiteout, []byte("y"))
+}
+
+func (fs *FS) makeEmpty(dirfd int, name *byte) error {
+	fd, err := fs.openAt(dirfd, name, openMake, 0o600)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 // markWhiteouts marks the directory as one that holds whiteouts, as overlayfs

@@ -107,10 +107,7 @@ func (fs *FS) settlePlaces(n *node) error {
 		}
 	}
 	n.loose.Store(false)
-	if fs.indexed.has(n.id) && !n.isDir() {
-		return fs.attachIndex(n)
-	}
-	return nil
+	return fs.attachLinks(n)
 }
 
 func (fs *FS) settlePlace(n *node, p *place) error {

@@ -56,6 +56,9 @@ func (fs *FS) openIndex(dir string) (err error) {
 		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
 	}
 	fs.indexed.load(names)
+	for _, e := range names {
+		fs.hidden.load(e.Name())
+	}
 	return nil
 }
 

@@ -1,0 +1,89 @@
+package overlay
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// hiddenNames counts, for each lower file with several names that was not copied
+// up, the names that whiteouts hide: the file's own link count does not tell. The
+// counts are kept in the index, in the names of empty files: ID-COUNT.
+type hiddenNames struct {
+	mu sync.RWMutex
+	m  map[ID]int32
+}
+
+func (h *hiddenNames) get(id ID) int32 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.m[id]
+}
+
+// set notes a count and gives the one before.
+func (h *hiddenNames) set(id ID, n int32) (old int32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old = h.m[id]
+	if n == 0 {
+		delete(h.m, id)
+		return old
+	}
+	if h.m == nil {
+		h.m = make(map[ID]int32)
+	}
+	h.m[id] = n
+	return old
+}
+
+// load takes in a count from the name of an index entry. Of two for one ID, which a
+// crash can leave, the larger is newer.
+func (h *hiddenNames) load(name string) {
+	left, right, ok := strings.Cut(name, "-")
+	id, isID := parseIndexName(left)
+	n, err := strconv.ParseInt(right, 10, 32)
+	if ok && isID && err == nil && int32(n) > h.get(id) {
+		h.set(id, int32(n))
+	}
+}
+
+func hiddenName(id ID, n int32) string {
+	return indexName(id) + "-" + strconv.FormatInt(int64(n), 10) + "\x00"
+}
+
+// hideName counts one more hidden name of a lower file with several.
+func (fs *FS) hideName(n *node) error {
+	count := fs.hidden.get(n.id) + 1
+	index, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return err
+	}
+	defer index.release()
+	name := cString(hiddenName(n.id, count))
+	if count == 1 {
+		err = fs.makeEmpty(index.fd, name)
+	} else {
+		err = sysRenameAt(index.fd, cString(hiddenName(n.id, count-1)), index.fd, name)
+	}
+	if err != nil {
+		return err
+	}
+	fs.hidden.set(n.id, count)
+	n.linkDelta.Store(-count)
+	return nil
+}
+
+// dropHidden forgets how many names of a lower file are hidden: it was copied up,
+// or its last name is gone.
+func (fs *FS) dropHidden(id ID) {
+	count := fs.hidden.set(id, 0)
+	if count == 0 {
+		return
+	}
+	index, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return
+	}
+	defer index.release()
+	_ = sysUnlinkAt(index.fd, cString(hiddenName(id, count)), 0) // what is left counts for no name
+}
