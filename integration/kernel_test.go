@@ -31,11 +31,17 @@ func TestKernelClient(t *testing.T) {
 		selections []string // of the guest's tests
 	}{
 		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNixLower|TestLoad)$"}},
+		{
+			// Any directory of the guest's does as a lower here.
+			"layers",
+			uml.Config{Server: slices.Concat(serve, []string{"--lower", "/usr/share/common-licenses"}), ServerUID: 1000, TestUID: 1000, Mount: true},
+			[]string{"-test.run=^Test(Posix|GoFuse)"},
+		},
 		{
 			// The test fills the lower and starts the server itself.
 			"lower",
-			uml.Config{Server: append(serve, "--lower", lower), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
+			uml.Config{Server: slices.Concat(serve, []string{"--lower", lower}), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
 			[]string{"-test.run=^TestNixLower$"},
 		},
 	}

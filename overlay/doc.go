@@ -38,7 +38,7 @@
 // on disk, then by one rename under its name. A lower directory that is renamed is
 // copied up whole and cut off from the lower layers. A lower file with several names
 // is copied up once, and a link in the work directory's index lets its other names
-// find the copy.
+// find the copy; before that the index counts the names that whiteouts hide.
 //
 // # Concurrency
 //
