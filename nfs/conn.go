@@ -2,8 +2,6 @@ package nfs
 
 import (
 	"errors"
-	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -30,12 +28,10 @@ const (
 
 var errNoCall = errors.New("message is not a call")
 
-// conn is a connection. Its run method reads it, answers what cannot block, and
-// hands the rest to workers.
+// conn answers the calls of a peer until that is idle. Its run method reads them,
+// answers what cannot block, and hands the rest to workers.
 type conn struct {
-	srv    *Server
-	nc     net.Conn
-	client string
+	*peer
 	in     *oncrpc.Reader
 	q      *request // of the reading goroutine; its encoder holds the batch of replies
 	out    *sender
@@ -45,59 +41,28 @@ type conn struct {
 	lean   int       // batches that were small while the memory for them was not
 
 	working sync.WaitGroup
-
-	mu      sync.Mutex // guards closing, and setting the read deadline
-	closing bool
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{
-		srv: s, nc: nc, client: host(nc.RemoteAddr()),
-		calls: make(chan struct{}, maxCalls),
-	}
-	c.blocks = newBlocks(s.blocks)
-	c.out = newSender(nc, c.release)
-	c.q = newRequest(s, c.client)
-	c.in = oncrpc.NewReader(nc, c, maxRecord)
+// newConn makes a conn for a peer of which first has been read.
+func newConn(p *peer, first []byte) *conn {
+	c := &conn{peer: p, calls: make(chan struct{}, maxCalls)}
+	c.blocks = newBlocks(p.srv.blocks)
+	c.out = newSender(p.nc, c.release)
+	c.q = newRequest(p.srv, p.client)
+	c.in = oncrpc.NewReader(p.nc, c, maxRecord)
+	c.in.Unread(first)
 	return c
 }
 
-// run serves the connection until its end.
-func (c *conn) run() {
+// run answers until there is nothing to do, which is errIdle, or the connection ends.
+func (c *conn) run() error {
 	err := c.read()
 	c.flush()
 	if rec := c.in.Abandon(); rec != nil {
 		c.blocks.give(rec)
 	}
 	c.working.Wait()
-	if c.isClosing() {
-		c.part()
-	}
-	c.nc.Close()
-	c.ended(err)
-}
-
-// part lets the client take what it was sent: to close a connection on which
-// there are calls that were not read would reset it, replies and all.
-func (c *conn) part() {
-	if w, ok := c.nc.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
-		return
-	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(parting))
-	_, _ = io.Copy(io.Discard, c.nc)
-}
-
-// ended logs why the connection ended, if that was not the client's will.
-func (c *conn) ended(err error) {
-	e := c.srv.log.WithField(fieldClient, c.client).WithField(fieldErr, err)
-	switch {
-	case errors.Is(err, oncrpc.ErrTooLong), errors.Is(err, oncrpc.ErrFragments), errors.Is(err, errNoCall):
-		e.Warn("connection closed: not a client's calls")
-	case errors.Is(err, os.ErrDeadlineExceeded) && !c.isClosing():
-		e.Warn("connection closed: the client stopped in the middle of a call")
-	case err != io.EOF:
-		e.Debug("connection ended")
-	}
+	return err
 }
 
 // read answers all calls that have arrived before it waits for more.
@@ -117,10 +82,31 @@ func (c *conn) read() error {
 			return err
 		}
 		c.watch(c.in.Partial())
-		if err := c.in.Fill(); err != nil {
+		if err := c.fill(); err != nil {
 			return err
 		}
 	}
+}
+
+// fill waits for more. When it was waked before its time (peers.yield), or calls
+// are still with workers, it waits again.
+func (c *conn) fill() error {
+	err := c.in.Fill()
+	switch {
+	case err == nil:
+		c.hear()
+		return nil
+	case !errors.Is(err, os.ErrDeadlineExceeded) || c.isClosing():
+		return err
+	case c.in.Partial():
+		if !time.Now().Before(c.until) {
+			return err
+		}
+	case len(c.calls) == 0:
+		return errIdle
+	}
+	c.until = time.Time{}
+	return nil
 }
 
 // serve answers a call or hands it to a worker. With own the record is in a
@@ -205,36 +191,16 @@ func (c *conn) acquire(tokens chan struct{}) {
 	}
 }
 
-// watch bounds the wait for the rest of a call; the wait for a call has no bound.
+// watch bounds the wait for the rest of a call, or for a call.
 func (c *conn) watch(partial bool) {
+	wait := idle
 	if partial {
-		now := time.Now()
-		if c.until.Sub(now) >= stall {
-			return
-		}
-		c.until = now.Add(2 * stall)
-	} else if c.until.IsZero() {
+		wait = stall
+	}
+	now := time.Now()
+	if left := c.until.Sub(now); left >= wait && left <= 2*wait {
 		return
-	} else {
-		c.until = time.Time{}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		_ = c.nc.SetReadDeadline(c.until) // fails only when the connection is closed
-	}
-}
-
-// stop ends reading.
-func (c *conn) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closing = true
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-}
-
-func (c *conn) isClosing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closing
+	c.until = now.Add(2 * wait)
+	c.deadline(c.until)
 }

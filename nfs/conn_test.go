@@ -379,23 +379,6 @@ func TestShutdownGivesUp(t *testing.T) {
 	g.open()
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	addr := serve(t, newServer(newFakeFS()))
-	ping := func(c net.Conn) error {
-		_, _ = c.Write(record(nfsCall(1, procNull, &nobody, &args{})))
-		_, err := oncrpc.ReadRecord(c, nil, 1000)
-		return err
-	}
-	for range maxConns {
-		if err := ping(dial(t, addr)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := ping(dial(t, addr)); err == nil {
-		t.Error("one more connection was let in")
-	}
-}
-
 // TestManyClients has everything going on at once.
 func TestManyClients(t *testing.T) {
 	f := newFakeFS()

@@ -73,7 +73,7 @@ func serveOn(t testing.TB, s *Server, l net.Listener) {
 		if err := <-served; !errors.Is(err, ErrServerClosed) {
 			t.Error("Serve:", err)
 		}
-		s.running.Wait()
+		s.peers.running.Wait()
 	})
 }
 

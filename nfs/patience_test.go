@@ -14,7 +14,7 @@ func onPipe(s *Server) (net.Conn, func() time.Duration) {
 	near, far := net.Pipe()
 	start, ended := time.Now(), make(chan struct{})
 	go func() {
-		newConn(s, far).run()
+		newPeer(s, far).run()
 		close(ended)
 	}()
 	return near, func() time.Duration {

@@ -59,21 +59,19 @@ type Server struct {
 	workers  chan struct{}
 	blocks   *blockPool
 	requests sync.Pool
-	slots    chan struct{} // taken by each connection
+	peers    *peers
 
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	running   sync.WaitGroup // connections
 }
 
 // New makes a Server. It does not take hold of anything that has to be closed.
 func New(o Options) *Server {
 	s := &Server{
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, owner: o.Owner, log: o.Log,
-		blocks: newBlockPool(), slots: make(chan struct{}, maxConns),
-		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
+		blocks: newBlockPool(), peers: newPeers(connLimit()),
+		listeners: map[net.Listener]struct{}{},
 	}
 	s.fsid = s.handles.fsid()
 	if s.log == nil {
@@ -138,51 +136,18 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// accept serves a connection that admit lets in.
+// accept serves a connection.
 func (s *Server) accept(nc net.Conn) {
-	if err := s.admit(); err != nil {
-		s.log.WithField(fieldClient, nc.RemoteAddr().String()).WithField(fieldErr, err).Warn("connection refused")
-		nc.Close()
-		return
-	}
-	c := newConn(s, nc)
-	if !s.enter(c) {
+	s.peers.seat()
+	p := newPeer(s, nc)
+	if !s.peers.enter(p) {
 		nc.Close()
 		return
 	}
 	go func() {
-		c.run()
-		s.leave(c)
+		p.run()
+		s.peers.leave(p)
 	}()
-}
-
-// admit judges a connection before anything is read from it.
-func (s *Server) admit() error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-time.After(connPause):
-		return errors.New("too many connections")
-	}
-}
-
-func (s *Server) enter(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.conns[c] = struct{}{}
-	s.running.Add(1)
-	return true
-}
-
-func (s *Server) leave(c *conn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
-	<-s.slots
-	s.running.Done()
 }
 
 // Shutdown stops accepting connections and reading calls, waits until the calls
@@ -192,7 +157,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	done := make(chan struct{})
 	go func() {
-		s.running.Wait()
+		s.peers.running.Wait()
 		close(done)
 	}()
 	select {
@@ -200,11 +165,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	for c := range s.conns {
-		c.nc.Close()
-	}
-	s.mu.Unlock()
+	s.peers.close()
 	return fmt.Errorf("calls in progress: %w", ctx.Err())
 }
 
@@ -215,9 +176,7 @@ func (s *Server) stop() {
 	for l := range s.listeners {
 		l.Close()
 	}
-	for c := range s.conns {
-		c.stop()
-	}
+	s.peers.stop()
 }
 
 // host is an address without its port.

@@ -37,6 +37,10 @@ func NewReader(src io.Reader, mem Memory, limit int) *Reader {
 	return &Reader{src: src, mem: mem, limit: limit, buf: make([]byte, bufferSize)}
 }
 
+// Unread puts what was read from the source elsewhere before all that is to come;
+// it is called before anything else, with far less than a record.
+func (d *Reader) Unread(b []byte) { d.w = copy(d.buf, b) }
+
 // Next gives the next record that has arrived whole, or nil when Fill has to be
 // called first. The record is valid until the next call, except when own is
 // set: then it is in the Memory's memory, and the taker's.
