@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -22,11 +23,12 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run runs the command line and gives the exit code. The signals that ask for
-// an end only end the context: a second one ends the process.
+// an end only end the context. A second interrupt ends the process; SIGTERM does
+// not, since timeout(1) and others send it twice at once.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	root := newCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -36,6 +38,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "nixnfsd: %s\n", message)
 	}
 	return exitCode(err)
+}
+
+// endSignals are the signals that ask for an end. Those that whoever started the
+// program has it ignore, as nohup(1) does, stay ignored.
+func endSignals() []os.Signal {
+	ignorable := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGHUP}, signal.Ignored)
+	return append(ignorable, syscall.SIGTERM)
 }
 
 func newCommand() *cobra.Command {

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -57,7 +59,8 @@ when it gets SIGTERM, after it has answered what was asked.`,
 // serve runs the server until ctx ends. The limit of open files needs no care:
 // the Go runtime raises it to what the system allows at start.
 func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) error {
-	syscall.Umask(0) // modes are the client's business, which has applied its own
+	syscall.Umask(0)               // modes are the client's business, which has applied its own
+	signal.Ignore(syscall.SIGPIPE) // whoever read the log may be gone; the mount has to live
 	addr, err := opts.address.parse()
 	if err != nil {
 		return err
@@ -84,6 +87,9 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 }
 
 func (o *serveOptions) resolve() (mount.Layout, error) {
+	if slices.Contains(o.lowers, "") {
+		return mount.Layout{}, usage(errors.New("--lower is given without a directory: give one, or leave the flag out"))
+	}
 	home, err := os.UserHomeDir()
 	if err != nil && (o.upper == "" || o.state == "") {
 		return mount.Layout{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
