@@ -9,7 +9,7 @@ const (
 	blockSize = maxRecord
 	// A connection may have connBlocks blocks; the first is its own, so that it
 	// gets on whatever others do, and the rest are among all connections' sharedBlocks.
-	// All blocks of all connections (sharedBlocks and maxConns) are some 60 MiB.
+	// All blocks of all connections (sharedBlocks and maxBusy) are some 60 MiB.
 	connBlocks   = 8
 	sharedBlocks = 24
 )

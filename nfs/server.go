@@ -35,15 +35,8 @@ type Options struct {
 // ErrServerClosed is what Serve returns after Shutdown.
 var ErrServerClosed = errors.New("server closed")
 
-const (
-	// maxConns is far above what clients of one user need (one for each mount), and
-	// bounds the memory that each connection has of its own.
-	maxConns = 32
-	// connPause is how long a connection beyond those waits for one of them to end.
-	connPause = time.Second
-	// acceptPause is how long Serve waits when there are no descriptors left.
-	acceptPause = 50 * time.Millisecond
-)
+// acceptPause is how long Serve waits when there are no descriptors left.
+const acceptPause = 50 * time.Millisecond
 
 // Server serves one file system over NFSv3 and MOUNT. Its methods are safe for
 // concurrent use.
