@@ -566,7 +566,7 @@ func (fs *FS) cutOff(n *node) error {
 		return err
 	}
 	top := s.parts[0]
-	top.whiteouts = false
+	top.whiteouts = true // opaque directories may hold some, and must not be marked anew for them
 	n.dir.stack.Store(&stack{parts: []stackPart{top}})
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
 	return t.utimes(timespec(st.atime), timespec(st.mtime))

@@ -50,7 +50,8 @@ type stack struct {
 
 type stackPart struct {
 	layer int
-	// whiteouts says that the part may hold whiteouts (opaque=x).
+	// whiteouts says that the part may hold whiteouts: it is marked for them
+	// (opaque=x), or is opaque itself (y).
 	whiteouts bool
 	// impure says that the part may hold objects with an origin.
 	impure bool
