@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -50,9 +49,6 @@ func (l Layout) Resolve() (Layout, error) {
 		return l, err
 	}
 	resolved := fromDirs(l.MountPoint, dirs)
-	if err := checkWork(resolved.Work); err != nil {
-		return l, err
-	}
 	return resolved, checkLowers(dirs)
 }
 
@@ -101,24 +97,6 @@ func separate(dirs []dir, point string) error {
 				return fmt.Errorf("%s %s lies inside %s %s: choose directories that are not inside one another", other.flag, other.path, d.flag, d.path)
 			}
 		}
-	}
-	return nil
-}
-
-// checkWork refuses a work directory that no server has made: it is emptied at
-// start, but for its index, and that must not happen to somebody's files.
-func checkWork(work string) error {
-	const index = "index" // there from the first start on
-	entries, err := os.ReadDir(work)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look at --work: %w: choose a directory of yours", err)
-	}
-	ours := func(e fs.DirEntry) bool { return e.Name() == index }
-	if len(entries) > 0 && !slices.ContainsFunc(entries, ours) {
-		return fmt.Errorf("--work %s holds files that are not nixnfsd's, and would be emptied: give a directory that is empty or not there yet", work)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type journal struct {
 const (
 	journalName   = "places"
 	journalWindow = 4 << 20
+	smallWindow   = 64 << 10
 	// minWorn is how many records are worth a rewrite; lookStep how many more are
 	// waited for after one was not due, since to count the nodes takes time.
 	minWorn  = 1 << 16
@@ -111,12 +112,12 @@ func journalHead(layers []layer) []byte {
 // openJournal opens the journal in dir and gives its records to replay.
 func openJournal(dir string, layers []layer, replay func(*record)) (*journal, error) {
 	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(layers)}
-	b, err := os.ReadFile(j.path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	b, err := readRegular(j.path)
+	if err != nil {
 		return nil, fmt.Errorf("read the places of known objects: %w", err)
 	}
 	if len(b) < len(j.head) || string(b[:len(j.head)]) != string(j.head) {
-		return j, j.rewrite(func(func(*record)) {})
+		return j, j.begin(j.rewrite(func(func(*record)) {}))
 	}
 	rest := b[len(j.head):]
 	for {
@@ -128,7 +129,30 @@ func openJournal(dir string, layers []layer, replay func(*record)) (*journal, er
 		rest = tail
 		j.records++
 	}
-	return j, j.open(int64(len(b) - len(rest)))
+	return j, j.begin(j.open(int64(len(b) - len(rest))))
+}
+
+// begin gives a journal up that a full disk has no room for: the store has to be
+// served all the same, or nobody could remove anything from it.
+func (j *journal) begin(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		j.err, err = err, nil
+	}
+	return err
+}
+
+// readRegular reads a file that may not be there. It does not wait for a FIFO.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return os.ReadFile(path)
 }
 
 // open maps the file from off on, which is where the next record goes.
@@ -149,13 +173,19 @@ func (j *journal) mapAt(off int64) error {
 	if err := j.file.Truncate(off); err != nil {
 		return err
 	}
-	if err := extend(j.file, off, base+journalWindow-off); err != nil {
+	window := int64(journalWindow)
+	err := extend(j.file, off, base+window-off)
+	if err != nil { // a disk that is nearly full may have room for less
+		window = smallWindow
+		err = errors.Join(j.file.Truncate(off), extend(j.file, off, base+window-off))
+	}
+	if err != nil {
 		return err
 	}
 	if err := j.unmap(); err != nil {
 		return err
 	}
-	win, err := unix.Mmap(int(j.file.Fd()), base, journalWindow, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	win, err := unix.Mmap(int(j.file.Fd()), base, int(window), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return err
 	}
@@ -275,11 +305,13 @@ func (j *journal) close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.err = os.ErrClosed
-	if err := j.unmap(); err != nil {
-		return err
+	if j.file == nil {
+		return nil
 	}
-	if err := j.file.Truncate(j.base + int64(j.at)); err != nil {
-		return err
+	if j.win != nil {
+		if err := errors.Join(j.unmap(), j.file.Truncate(j.base+int64(j.at))); err != nil {
+			return err
+		}
 	}
 	return j.file.Close()
 }

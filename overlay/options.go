@@ -42,6 +42,7 @@ type UnfitError struct {
 	Dir    string
 	Reason string // what is missing, as the end of a sentence "DIR …"
 	Err    error  // of the system call that showed it; may be nil
+	Mend   string // what to do, where that is not to choose another file system
 }
 
 func (e *UnfitError) Error() string {

@@ -71,7 +71,7 @@ func sweep(dir string) error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); name != indexDir && !strings.HasPrefix(name, tmpPrefix) {
-			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's: choose an empty work directory", name)}
+			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
 	}
 	for _, e := range entries {

@@ -121,6 +121,8 @@ func openOverlay(l mount.Layout, readOnly bool) (*overlay.FS, error) {
 	switch {
 	case errors.As(err, &locked):
 		return nil, fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
+	case errors.As(err, &unfit) && unfit.Mend != "":
+		return nil, fmt.Errorf("%w: %s", err, unfit.Mend)
 	case errors.As(err, &unfit):
 		return nil, fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
 	case err != nil:

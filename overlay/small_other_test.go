@@ -1,0 +1,7 @@
+//go:build !linux
+
+package overlay_test
+
+import "testing"
+
+func mountSmall(*testing.T, string) bool { return false }
