@@ -31,7 +31,9 @@ func TestKernelClient(t *testing.T) {
 		selections []string // of the guest's tests
 	}{
 		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNixLower|TestLoad)$"}},
+		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
+		// that runs, on ext4 too.
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad)$"}},
 		{
 			// Any directory of the guest's does as a lower here.
 			"layers",
