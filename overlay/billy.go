@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -21,7 +20,8 @@ import (
 // Billy gives the merged tree as a billy.Filesystem with billy.Change: for
 // programs that work on it without a mount. Paths start at the overlay's root, and
 // so do absolute symbolic links. What is made belongs to the process. Errors are
-// *fs.PathError around syscall.Errno, and *os.LinkError from Rename. A FileInfo's Sys is an *Attr.
+// *fs.PathError around syscall.Errno, and *os.LinkError from Rename. A FileInfo's Sys is
+// an *Attr. An open file holds nothing open: it gives ESTALE once it is removed.
 func Billy(o *FS) billy.Filesystem {
 	return &billyFS{o: o, who: Caller{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), MayBlock: true}}
 }
@@ -46,80 +46,6 @@ func pathErr(op, name string, err error) error {
 		return nil
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
-}
-
-// maxLinks bounds the symbolic links on the way of a path, as Linux does.
-const maxLinks = 40
-
-// walker resolves paths.
-type walker struct {
-	o     *FS
-	links int
-}
-
-// resolve gives the object that a path leads to. It follows a link at the end
-// where follow says so.
-func (b *billyFS) resolve(name string, follow bool) (Attr, error) {
-	w := walker{o: b.o}
-	return w.walk(b.o.Root(), name, follow)
-}
-
-func (w *walker) walk(from ID, name string, follow bool) (a Attr, err error) {
-	if err := w.o.Getattr(from, &a); err != nil {
-		return a, err
-	}
-	parts := splitPath(name)
-	for i, part := range parts {
-		dir := a
-		if err := w.step(dir.ID, part, &a); err != nil {
-			return a, err
-		}
-		if a.Mode&ModeType == ModeSymlink && (follow || i < len(parts)-1) {
-			if a, err = w.follow(dir.ID, &a); err != nil {
-				return a, err
-			}
-		}
-	}
-	return a, nil
-}
-
-func (w *walker) step(dir ID, name string, a *Attr) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	var d Attr
-	_, err := w.o.Lookup(dir, []byte(name), a, &d)
-	return err
-}
-
-func (w *walker) follow(dir ID, link *Attr) (Attr, error) {
-	if w.links++; w.links > maxLinks {
-		return Attr{}, syscall.ELOOP
-	}
-	var a Attr
-	to, err := w.o.Readlink(link.ID, nil, &a)
-	if err != nil {
-		return a, err
-	}
-	if len(to) > 0 && to[0] == '/' {
-		dir = w.o.Root()
-	}
-	return w.walk(dir, string(to), true)
-}
-
-// checkName gives the error of a name that no file can have.
-func checkName(name string) error {
-	switch {
-	case len(name) > 255:
-		return syscall.ENAMETOOLONG
-	case strings.IndexByte(name, 0) >= 0:
-		return syscall.EINVAL
-	}
-	return nil
-}
-
-func splitPath(name string) []string {
-	return slices.DeleteFunc(strings.Split(name, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
 // parent gives the directory of a path's last name, and that name.
@@ -193,49 +119,6 @@ func (b *billyFS) create(name string, flag int, perm os.FileMode) (a Attr, err e
 	var w Change
 	err = b.o.Create(b.who, dir, []byte(base), &how, &a, &w)
 	return a, err
-}
-
-// modeBits gives the permission bits of a mode as stat(2) has them.
-func modeBits(m os.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	for _, x := range modeFlags {
-		if m&x.flag != 0 {
-			bits |= x.bit
-		}
-	}
-	return bits
-}
-
-var modeFlags = [...]struct {
-	flag os.FileMode
-	bit  uint32
-}{{os.ModeSetuid, 0o4000}, {os.ModeSetgid, 0o2000}, {os.ModeSticky, 0o1000}}
-
-var modeTypes = map[uint32]os.FileMode{
-	ModeSocket: os.ModeSocket, ModeSymlink: os.ModeSymlink, ModeBlock: os.ModeDevice,
-	ModeDir: os.ModeDir, ModeChar: os.ModeDevice | os.ModeCharDevice, ModeFIFO: os.ModeNamedPipe,
-}
-
-// billyInfo is an object's attributes as an os.FileInfo.
-type billyInfo struct {
-	name string
-	attr Attr
-}
-
-func (i *billyInfo) Name() string       { return i.name }
-func (i *billyInfo) Size() int64        { return int64(i.attr.Size) }
-func (i *billyInfo) ModTime() time.Time { return time.Unix(i.attr.Mtime.Sec, int64(i.attr.Mtime.Nsec)) }
-func (i *billyInfo) IsDir() bool        { return i.attr.IsDir() }
-func (i *billyInfo) Sys() any           { return &i.attr }
-
-func (i *billyInfo) Mode() os.FileMode {
-	m := os.FileMode(i.attr.Mode&0o777) | modeTypes[i.attr.Mode&ModeType]
-	for _, x := range modeFlags {
-		if i.attr.Mode&x.bit != 0 {
-			m |= x.flag
-		}
-	}
-	return m
 }
 
 func (b *billyFS) Stat(name string) (os.FileInfo, error) { return b.info("stat", name, true) }
@@ -410,131 +293,3 @@ func (b *billyFS) set(op, name string, follow bool, s *SetAttr) error {
 func (b *billyFS) Chroot(name string) (billy.Filesystem, error) { return chroot.New(b, name), nil }
 
 func (b *billyFS) Root() string { return "/" }
-
-// billyFile is an open file: an object and an offset.
-type billyFile struct {
-	b      *billyFS
-	name   string
-	id     ID
-	flag   int
-	off    int64
-	closed bool
-}
-
-func (f *billyFile) Name() string { return f.name }
-
-// usable gives the error of a call on a file that is closed or not open for it.
-func (f *billyFile) usable(write bool) error {
-	access := f.flag & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
-	switch {
-	case f.closed:
-		return fs.ErrClosed
-	case write && access == os.O_RDONLY, !write && access == os.O_WRONLY:
-		return syscall.EBADF
-	}
-	return nil
-}
-
-func (f *billyFile) Write(p []byte) (int, error) {
-	err := f.usable(true)
-	if err == nil && f.flag&os.O_APPEND != 0 {
-		f.off, err = f.size()
-	}
-	if err == nil {
-		var w Change
-		err = f.b.o.Write(f.b.who, f.id, p, uint64(f.off), Unstable, &w)
-	}
-	if err != nil {
-		return 0, pathErr("write", f.name, err)
-	}
-	f.off += int64(len(p))
-	return len(p), nil
-}
-
-func (f *billyFile) Read(p []byte) (int, error) {
-	n, err := f.ReadAt(p, f.off)
-	f.off += int64(n)
-	if n > 0 && errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n, err
-}
-
-func (f *billyFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.usable(false); err != nil {
-		return 0, pathErr("read", f.name, err)
-	}
-	if off < 0 {
-		return 0, pathErr("read", f.name, syscall.EINVAL)
-	}
-	n := 0
-	for n < len(p) {
-		var a Attr
-		m, eof, err := f.b.o.Read(f.b.who, f.id, p[n:], uint64(off)+uint64(n), &a)
-		n += m
-		if err != nil {
-			return n, pathErr("read", f.name, err)
-		}
-		if eof && n < len(p) || m == 0 {
-			return n, io.EOF
-		}
-	}
-	return n, nil
-}
-
-func (f *billyFile) Seek(off int64, whence int) (int64, error) {
-	base := int64(0)
-	var err error
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		base = f.off
-	case io.SeekEnd:
-		base, err = f.size()
-	default:
-		err = syscall.EINVAL
-	}
-	if err == nil && base+off < 0 {
-		err = syscall.EINVAL
-	}
-	if err == nil && f.closed {
-		err = fs.ErrClosed
-	}
-	if err != nil {
-		return 0, pathErr("seek", f.name, err)
-	}
-	f.off = base + off
-	return f.off, nil
-}
-
-func (f *billyFile) size() (int64, error) {
-	var a Attr
-	err := f.b.o.Getattr(f.id, &a)
-	return int64(a.Size), err
-}
-
-func (f *billyFile) Truncate(size int64) error {
-	err := f.usable(true)
-	if err == nil && size < 0 {
-		err = syscall.EINVAL
-	}
-	if err == nil {
-		var w Change
-		err = f.b.o.Setattr(f.b.who, f.id, &SetAttr{SetSize: true, Size: uint64(size)}, &w)
-	}
-	return pathErr("truncate", f.name, err)
-}
-
-func (f *billyFile) Close() error {
-	if f.closed {
-		return pathErr("close", f.name, fs.ErrClosed)
-	}
-	f.closed = true
-	return nil
-}
-
-// Lock is not supported: a lock that other processes do not see would deceive.
-func (f *billyFile) Lock() error { return pathErr("lock", f.name, billy.ErrNotSupported) }
-
-// Unlock is not supported.
-func (f *billyFile) Unlock() error { return pathErr("unlock", f.name, billy.ErrNotSupported) }

@@ -181,8 +181,8 @@ func (fs *FS) write(c Caller, n *node, fd int, p []byte, off uint64, w *Change) 
 	return err
 }
 
-// Commit puts what was written to a file on disk. A directory's names are
-// committed too, for clients that ask.
+// Commit puts what was written to a regular file on disk. Of other objects, and of
+// files in lower layers, nothing can be dirty.
 func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
 	n, err := fs.node(id)
 	if err != nil {

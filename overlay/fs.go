@@ -169,8 +169,8 @@ func pinnedSlot(fd int) *fileSlot {
 	return s
 }
 
-// hiddenDir makes a node for a directory outside the merged tree.
-func hiddenDir(dir string) (*node, error) {
+// outsideDir makes a node for a directory outside the merged tree.
+func outsideDir(dir string) (*node, error) {
 	f, err := openDirectory(dir)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (fs *FS) openWork(o *Options) error {
 		return unfit(err)
 	}
 	var err error
-	if fs.work, err = hiddenDir(o.Work); err != nil {
+	if fs.work, err = outsideDir(o.Work); err != nil {
 		return err
 	}
 	if err := fs.tryUpper(o); err != nil {
@@ -48,7 +48,7 @@ func (fs *FS) openWork(o *Options) error {
 }
 
 func (fs *FS) openIndex(dir string) (err error) {
-	if fs.index, err = hiddenDir(dir); err != nil {
+	if fs.index, err = outsideDir(dir); err != nil {
 		return err
 	}
 	names, err := os.ReadDir(dir)
