@@ -3,6 +3,7 @@ package mount
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -23,7 +24,7 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 	select {
 	case err := <-done:
 		if text := strings.TrimSpace(stderr.String()); err != nil && text != "" {
-			err = fmt.Errorf("%w: %s", err, text)
+			err = errors.New(strings.TrimPrefix(text, "nixnfsd: ")) // what it said says more than its exit status
 		}
 		return stdout.String(), err
 	case <-ctx.Done():

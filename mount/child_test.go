@@ -14,7 +14,8 @@ func TestStatInChild(t *testing.T) {
 		name, script, want string
 	}{
 		{"well", `test "$0" = /dir`, ""},
-		{"fails", "echo not there >&2; exit 1", "exit status 1: not there"},
+		{"fails", "echo nixnfsd: not there >&2; exit 1", "not there"},
+		{"fails silently", "exit 1", "exit status 1"},
 		{"hangs", "exec sleep 60", context.DeadlineExceeded.Error()},
 	}
 	for _, tc := range tt {
