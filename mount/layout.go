@@ -83,6 +83,9 @@ func refuse(d dir, point string, err error) error {
 	if errors.Is(err, errMountPoint) {
 		return fmt.Errorf("%s %s leads into the mount point %s: the server would wait for itself; choose a directory outside it", d.flag, d.path, point)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("resolve %s: %w; choose a directory that is yours with %s", d.path, err, d.flag)
+	}
 	return fmt.Errorf("resolve %s %s: %w", d.flag, d.path, err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -41,7 +42,7 @@ func newServeCommand() *cobra.Command {
 		Long: `Serve a directory over NFSv3, with read-only directories merged under it where
 --lower names any. Directories that are not there are made. When the server is
 ready it says so in one line, and prints the command that mounts it. It ends
-when it gets SIGTERM, after it has answered what was asked.`,
+upon SIGTERM or Ctrl-C, after it has answered what was asked.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), &opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -104,7 +105,7 @@ func listen(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s is in use by %s: stop it, or choose another port with --listen", addr, mount.ListenerAt(ctx, addr))
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("listen on %s: %w; choose a port above 1023", addr, err)
+		return nil, fmt.Errorf("listen on %s: %w; choose a port above 1023", addr, syscall.EACCES)
 	case err != nil:
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -123,6 +124,8 @@ func openOverlay(l mount.Layout, readOnly bool) (*overlay.FS, error) {
 		return nil, fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
 	case errors.As(err, &unfit) && unfit.Mend != "":
 		return nil, fmt.Errorf("%w: %s", err, unfit.Mend)
+	case errors.As(err, &unfit) && errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: choose a directory that is yours", err)
 	case errors.As(err, &unfit):
 		return nil, fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
 	case err != nil:
