@@ -79,12 +79,22 @@ func (fs *FS) listPart(d *node, part *stackPart, f func(dirfd int, ino uint64, t
 		return err
 	}
 	defer dir.release()
-	fd, err := fs.openAt(dir.fd, &dotName[0], openList, 0)
+	read := func() error { return fs.listDir(dir.fd, f) }
+	if part.layer != 0 || fs.readOnly {
+		return read()
+	}
+	// A client may have opened the directory before its mode was changed, and a
+	// directory that nobody may read can be removed.
+	return fs.ifAllowed(dir.fd, &dotName[0], 0o500, read)
+}
+
+func (fs *FS) listDir(dirfd int, f func(dirfd int, ino uint64, typ uint8, name []byte) error) error {
+	fd, err := fs.openAt(dirfd, &dotName[0], openList, 0)
 	if err != nil {
 		return gone(err)
 	}
 	defer unix.Close(fd)
-	return readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dir.fd, ino, typ, name) })
+	return readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dirfd, ino, typ, name) })
 }
 
 // list reads a directory's merged names.
