@@ -200,7 +200,9 @@ func (g *guest) boot(ctx context.Context, stdout io.Writer) error {
 	pinned := []string{"taskset", "--cpu-list", processor(int(g.kit.runs.Add(1))), g.kit.kernel()}
 	cmd := guarded(ctx, append(pinned, g.kernelArgs()...)...)
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+g.kit.shim(), "TMPDIR="+memory)
-	cmd.Stdout = struct{ io.Writer }{stdout} // no *os.File: the kernel would take a terminal for its own
+	nudger := newNudger(stdout, g.dir)
+	defer nudger.stop()
+	cmd.Stdout = nudger // no *os.File: the kernel would take a terminal for its own
 	cmd.Stderr = kernelLog
 	cmd.ExtraFiles = []*os.File{kernelLog, serverLog} // descriptors 3 and 4
 	err = cmd.Run()
