@@ -2,6 +2,7 @@ package nfs
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // ping makes a call and waits for the answer.
@@ -36,9 +38,7 @@ func (s *peers) busyNow() int {
 // TestIdleConnections has 2000 connections, all of which have called, do no harm.
 func TestIdleConnections(t *testing.T) {
 	const n = 2000
-	if connLimit() < n {
-		t.Skipf("the limit of open files allows %d connections only", connLimit())
-	}
+	testenv.Require(t, connLimit() >= n, fmt.Sprintf("the limit of open files allows %d connections only", connLimit()))
 	s := newServer(newFakeFS())
 	addr := serve(t, s)
 	before := memoryInUse()
