@@ -40,6 +40,31 @@
 // is copied up once, and a link in the work directory's index lets its other names
 // find the copy; before that the index counts the names that whiteouts hide.
 //
+// # Open files that are removed
+//
+// NFSv3 has no open state: a client renames a file that is removed while it is open,
+// and removes the new name when it is closed. Such a silly rename takes the file out of
+// the upper: it moves, in one step, to
+//
+//	WORK/silly-BOOT/DIRECTORY-OBJECT-NAME
+//
+// where DIRECTORY and OBJECT are IDs in hexadecimal, as in the index, NAME is the
+// client's, and BOOT a hash of the kernel's boot ID. A look-up of the name in its directory
+// finds it; listings do not show it, and the directory can be removed: its handle is
+// then good for nothing but the removal of such names. The names are read again at each
+// start. What another run of the kernel left is swept, as no client outlives that. The UMNT
+// of a client sweeps nothing: it may have other mounts, or files open after a lazy one.
+// An empty file there with user.overlay.whiteout is one half of an exchange that did not
+// come about.
+//
+// Linux's client makes the name of the object's fileid (.nfs, 16 and 8 hexadecimal
+// digits), and a rename to that within the directory is silly. Apple's name (.nfs.%08x.%04x)
+// proves nothing, and counts only in a rename within a directory by a client whose
+// credentials name no host, as Apple's do; what macOS's own programs rename to such a
+// name is taken for silly too. Whatever else has a name like that is a file like others.
+// The link count is that of a rename: the silly name counts, for the client itself counts
+// it off when it lets go of the file.
+//
 // # Concurrency
 //
 // A node's mu is held while the object is changed, a directory's also while names in it

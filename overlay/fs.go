@@ -29,6 +29,7 @@ type FS struct {
 	origins *originCache
 	indexed indexSet
 	hidden  hiddenNames
+	silly   sillyNames
 	files   *fileCache
 	lists   listCache
 	young   youngFiles
@@ -85,7 +86,10 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.openRoot(); err != nil {
 		return err
 	}
-	return fs.openState(o.State)
+	if err := fs.openState(o.State); err != nil {
+		return err
+	}
+	return fs.loadSilly()
 }
 
 // maxLowers leaves a layer's number room in a byte.
@@ -231,7 +235,7 @@ func (fs *FS) Close() error {
 	err := fs.journal.close()
 	fs.young.closeAll()
 	fs.files.shrink()
-	for _, n := range []*node{fs.root, fs.work, fs.index} {
+	for _, n := range []*node{fs.root, fs.work, fs.index, fs.silly.dir} {
 		if n == nil {
 			continue
 		}

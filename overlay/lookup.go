@@ -10,6 +10,8 @@ type found struct {
 	layer int
 	// whiteout says that the upper hides the name.
 	whiteout bool
+	// silly says that no layer has the name, but a client's open file.
+	silly bool
 }
 
 // find looks a name up in a directory's layers, from the top.
@@ -18,7 +20,7 @@ func (fs *FS) find(d *node, name *byte, f *found) error {
 	if err != nil {
 		return err
 	}
-	f.whiteout = false
+	f.whiteout, f.silly = false, false
 	for i := range s.parts {
 		part := &s.parts[i]
 		err := fs.findIn(d, part, name, f)
@@ -75,10 +77,13 @@ func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
 func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
 	var c cName
 	var f found
-	if err := fs.find(d, c.set(name), &f); err != nil {
-		return nil, err
+	var n *node
+	err := fs.find(d, c.set(name), &f)
+	if err == nil {
+		n, err = fs.meet(d, name, &f, false)
+	} else {
+		n, err = fs.findSilly(d, name, &f, err)
 	}
-	n, err := fs.meet(d, name, &f, false)
 	if err == nil {
 		*st = f.st
 	}
@@ -89,7 +94,7 @@ func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
 func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
 	var c cName
 	if err := fs.find(d, c.set(name), f); err != nil {
-		return nil, err
+		return fs.findSilly(d, name, f, err)
 	}
 	return fs.meet(d, name, f, true)
 }

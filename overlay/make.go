@@ -267,6 +267,9 @@ func (in *names) make(name []byte, f func(dirfd int, name *byte) error) error {
 	if err != nil {
 		return err
 	}
+	if in.fs.silly.get(in.node.id, name) != nil {
+		return syscall.EEXIST
+	}
 	if over {
 		err = in.makeOver(cn, f)
 	} else {

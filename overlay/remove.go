@@ -10,7 +10,7 @@ import (
 func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 	in, err := fs.change(c, dir, w)
 	if err != nil {
-		return err
+		return fs.removeOrphan(c, dir, name, err)
 	}
 	defer in.done(w)
 	var f found
@@ -20,6 +20,9 @@ func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 	}
 	if n.isDir() {
 		return syscall.EISDIR
+	}
+	if f.silly {
+		return fs.removeSilly(c, dir, n, name, &f)
 	}
 	if slowToFree(&f.st) && !c.MayBlock {
 		return ErrWouldBlock

@@ -7,6 +7,14 @@ import (
 // Rename moves an object from one name to another and replaces what has that
 // name.
 func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
+	err := fs.tryRename(c, from, fromName, to, toName, wfrom, wto)
+	if err == syscall.ENOENT && fs.hidBefore(from, to, toName) {
+		return nil
+	}
+	return err
+}
+
+func (fs *FS) tryRename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
 	if err := fs.readyToMove(c, from, fromName, to); err != nil {
 		return err
 	}
@@ -132,10 +140,26 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 			return ErrWouldBlock
 		}
 	}
-	if old != nil && old.isDir() {
-		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, &t)
+	return fs.renameFound(c, src, dst, n, old, fromName, toName, &f, &t)
+}
+
+// renameFound renames in the way that f, what the old name stands for, and t, what
+// the new one does, ask for.
+func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toName []byte, f, t *found) error {
+	switch {
+	case f.silly:
+		return fs.reveal(c, src, dst, n, old, fromName, toName, t)
+	case t.silly:
+		if err := fs.move(src, dst, n, nil, fromName, toName, t); err != nil {
+			return err
+		}
+		return fs.removeSilly(c, dst.node.id, old, toName, t)
+	case old == nil && src == dst && isSilly(c, n, toName):
+		return src.hide(n, fromName, toName)
+	case old != nil && old.isDir():
+		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, t)
 	}
-	return fs.move(src, dst, n, old, fromName, toName, &t)
+	return fs.move(src, dst, n, old, fromName, toName, t)
 }
 
 // renameTypes gives the errors of rename(2) for what cannot replace each other.

@@ -99,7 +99,7 @@ func (fs *FS) settlePlaces(n *node) error {
 		return nil
 	}
 	for p := n.places.Load(); p != nil; p = p.next {
-		if p.parent == fs.index {
+		if p.parent == fs.index || p.parent == fs.silly.dir {
 			continue
 		}
 		if err := fs.settlePlace(n, p); err != nil {
@@ -149,7 +149,7 @@ func (fs *FS) compact() {
 func (fs *FS) dump(put func(*record)) {
 	fs.nodes.each(func(n *node) {
 		for p := n.places.Load(); p != nil; p = p.next {
-			if p.parent != nil {
+			if p.parent != nil && p.parent != fs.silly.dir { // those are found at the start
 				put(&record{op: recPlace, typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())})
 			}
 		}

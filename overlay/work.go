@@ -18,12 +18,9 @@ const indexDir = "index"
 // half made, and tries what the upper has to be able to do. A read-only overlay takes
 // from it what is there.
 func (fs *FS) openWork(o *Options) error {
-	index := filepath.Join(o.Work, indexDir)
+	index, silly := filepath.Join(o.Work, indexDir), filepath.Join(o.Work, sillyDir(bootID()))
 	if fs.readOnly {
-		if _, err := os.Stat(index); errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return fs.openIndex(index)
+		return fs.openKept(index, silly)
 	}
 	unfit := func(err error) error {
 		return &UnfitError{Dir: o.Work, Reason: "cannot be made the work directory", Err: err}
@@ -34,17 +31,36 @@ func (fs *FS) openWork(o *Options) error {
 	if err := sweep(o.Work); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(index, 0o700); err != nil {
+	err := errors.Join(os.MkdirAll(index, 0o700), os.MkdirAll(silly, 0o700))
+	if err != nil {
 		return unfit(err)
 	}
-	var err error
 	if fs.work, err = outsideDir(o.Work); err != nil {
 		return err
 	}
 	if err := fs.tryUpper(o); err != nil {
 		return err
 	}
-	return fs.openIndex(index)
+	return fs.openKept(index, silly)
+}
+
+// openKept opens what the work directory keeps over restarts; in one that was never
+// written to it is not there.
+func (fs *FS) openKept(index, silly string) (err error) {
+	if !fs.lacks(index) {
+		if err := fs.openIndex(index); err != nil {
+			return err
+		}
+	}
+	if !fs.lacks(silly) {
+		fs.silly.dir, err = outsideDir(silly)
+	}
+	return err
+}
+
+func (fs *FS) lacks(dir string) bool {
+	_, err := os.Stat(dir)
+	return fs.readOnly && errors.Is(err, os.ErrNotExist)
 }
 
 func (fs *FS) openIndex(dir string) (err error) {
@@ -70,12 +86,13 @@ func sweep(dir string) error {
 		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != indexDir && !strings.HasPrefix(name, tmpPrefix) {
+		name := e.Name()
+		if name != indexDir && !strings.HasPrefix(name, sillyPrefix) && !strings.HasPrefix(name, tmpPrefix) {
 			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
 	}
 	for _, e := range entries {
-		if e.Name() == indexDir {
+		if !strings.HasPrefix(e.Name(), tmpPrefix) && !sillyUnused(e.Name()) {
 			continue
 		}
 		if err := removeTree(filepath.Join(dir, e.Name())); err != nil {

@@ -64,8 +64,10 @@ const (
 type Cred struct {
 	Flavor   uint32
 	UID, GID uint32
-	groups   [MaxGroups]uint32
-	ngroups  int
+	// Named says that the credential names the client's host, which Apple's client never does.
+	Named   bool
+	groups  [MaxGroups]uint32
+	ngroups int
 }
 
 // Groups are the supplementary groups.
@@ -109,14 +111,14 @@ func DecodeCall(d *xdr.Decoder, c *Call) bool {
 }
 
 func decodeCred(body []byte, c *Cred) bool {
-	c.UID, c.GID, c.ngroups = 0, 0, 0
+	c.UID, c.GID, c.ngroups, c.Named = 0, 0, 0, false
 	switch c.Flavor {
 	case AuthNone:
 		return true
 	case AuthSys:
 		d := xdr.Decoder{B: body}
 		d.Uint32() // stamp
-		d.Opaque(maxMachineName)
+		c.Named = len(d.Opaque(maxMachineName)) > 0
 		c.UID, c.GID = d.Uint32(), d.Uint32()
 		n := d.Uint32()
 		if n > MaxGroups {
@@ -140,7 +142,7 @@ func AppendCall(e *xdr.Encoder, xid, prog, vers, proc uint32, cred *Cred) {
 	e.Uint32(0)
 	if cred.Flavor == AuthSys {
 		e.Uint32(0) // stamp
-		e.String("")
+		e.String(machineName(cred))
 		e.Uint32(cred.UID)
 		e.Uint32(cred.GID)
 		e.Uint32(uint32(cred.ngroups))
@@ -151,6 +153,14 @@ func AppendCall(e *xdr.Encoder, xid, prog, vers, proc uint32, cred *Cred) {
 	e.Patch32(at, uint32(len(e.B)-at-4))
 	e.Uint32(AuthNone)
 	e.Uint32(0)
+}
+
+// machineName is empty as Apple's client has it, or names some host.
+func machineName(c *Cred) string {
+	if c.Named {
+		return "client"
+	}
+	return ""
 }
 
 // AppendAccepted appends the header of an accepted reply. PROG_MISMATCH is

@@ -37,21 +37,24 @@ func TestDecodeCall(t *testing.T) {
 	gids := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	sys := authsys(t, rpcv2.AuthsysParms{Stamp: 9, Machinename: "mac.local", Uid: 501, Gid: 20, Gids: gids})
 	long := authsys(t, rpcv2.AuthsysParms{Machinename: string(bytes.Repeat([]byte("m"), 255)), Uid: 501, Gid: 20})
+	nameless := authsys(t, rpcv2.AuthsysParms{Uid: 501, Gid: 20})
 	short := rpcv2.OpaqueAuth{Flavor: rpcv2.AUTH_SYS, Body: sys.Body[:len(sys.Body)-1]}
 	many := rpcv2.OpaqueAuth{Flavor: rpcv2.AUTH_SYS, Body: slices.Concat(make([]byte, 16), []byte{0, 0, 0, 17}, make([]byte, 17*4))}
 	tt := []struct {
 		name   string
 		cred   rpcv2.OpaqueAuth
 		ok     bool
+		named  bool
 		uid    uint32
 		groups []uint32
 	}{
-		{"none", rpcv2.OpaqueAuth{}, true, 0, nil},
-		{"sys", sys, true, 501, gids},
-		{"long machine name", long, true, 501, nil},
-		{"cut short", short, false, 501, nil},
-		{"17 groups", many, false, 0, nil},
-		{"unknown flavor", rpcv2.OpaqueAuth{Flavor: rpcv2.RPCSEC_GSS, Body: []byte("xx")}, false, 0, nil},
+		{"none", rpcv2.OpaqueAuth{}, true, false, 0, nil},
+		{"sys", sys, true, true, 501, gids},
+		{"no machine name", nameless, true, false, 501, nil},
+		{"long machine name", long, true, true, 501, nil},
+		{"cut short", short, false, true, 501, nil},
+		{"17 groups", many, false, false, 0, nil},
+		{"unknown flavor", rpcv2.OpaqueAuth{Flavor: rpcv2.RPCSEC_GSS, Body: []byte("xx")}, false, false, 0, nil},
 	}
 	for _, tt := range tt {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,8 +68,8 @@ func TestDecodeCall(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
 			}
-			if c.CredOK != tt.ok {
-				t.Errorf("CredOK: got %v, want %v", c.CredOK, tt.ok)
+			if c.CredOK != tt.ok || c.Cred.Named != tt.named {
+				t.Errorf("CredOK and Named: got %v %v, want %v %v", c.CredOK, c.Cred.Named, tt.ok, tt.named)
 			}
 			if tt.ok && !slices.Equal(c.Cred.Groups(), tt.groups) {
 				t.Errorf("groups: got %v, want %v", c.Cred.Groups(), tt.groups)
