@@ -316,7 +316,7 @@ func (fs *FS) nowUp(n *node, p *place, found ID) {
 	fs.name(n, p.parent, []byte(p.plain()), 0)
 	if n.isDir() {
 		if s := n.dir.stack.Load(); s != nil {
-			parts := append([]stackPart{{dir: new(fileSlot)}}, s.parts...)
+			parts := append([]stackPart{{dir: new(partDir)}}, s.parts...)
 			n.dir.stack.Store(&stack{parts: parts})
 		}
 	} else {
@@ -442,36 +442,31 @@ func (fs *FS) unindex(n *node) {
 	fs.indexed.remove(n.id)
 }
 
-// raise makes sure that a name and what it stands for are in the upper: of a
-// directory with everything inside, and cut off from the lower layers.
+// raise makes sure that a name and what it stands for are in the upper, and can get
+// another name: a directory shows the same under any.
 func (fs *FS) raise(c Caller, d *node, name []byte) error {
 	var st sysStat
 	n, err := fs.lookup(d, name, &st)
 	if err != nil {
 		return err
 	}
-	if n.isDir() {
-		return fs.raiseDir(c, n)
-	}
 	if err := fs.copyUp(c, n); err != nil {
 		return err
 	}
-	return fs.raiseName(c, d, n, name)
+	if !n.isDir() {
+		return fs.raiseName(c, d, n, name)
+	}
+	if err := fs.redirect(n); err != syscall.ENAMETOOLONG {
+		return err
+	}
+	return fs.raiseInside(c, n)
 }
 
-func (fs *FS) raiseDir(c Caller, n *node) error {
-	s, err := fs.stackOf(n)
-	if err != nil {
-		return err
-	}
-	if len(s.parts) == 1 && s.parts[0].layer == 0 {
-		return nil // and so is all that is inside
-	}
+// raiseInside copies up everything in a directory whose path is too long for a redirect,
+// and cuts it off from the lower layers.
+func (fs *FS) raiseInside(c Caller, n *node) error {
 	if !c.MayBlock {
 		return ErrWouldBlock
-	}
-	if err := fs.copyUp(c, n); err != nil {
-		return err
 	}
 	names, err := fs.children(n)
 	if err != nil {

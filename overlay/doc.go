@@ -29,16 +29,29 @@
 //	user.overlay.whiteout      on an empty regular file: the name is gone
 //	user.overlay.opaque=x      on a directory that holds whiteouts
 //	user.overlay.opaque=y      on a directory that hides the lower layers
+//	user.overlay.redirect      on a directory that lower layers have under another name
 //	user.overlay.impure        on a directory that holds copied-up objects
 //	user.nixnfsd.origin        the ID from before copy-up
 //	user.nixnfsd.lowerlinks    names of a copied-up file that lower layers still show
 //	user.nixnfsd.layered       on an upper that was once served with lower layers
 //
 // A lower file is copied up before it is changed: into the work directory, data
-// on disk, then by one rename under its name. A lower directory that is renamed is
-// copied up whole and cut off from the lower layers. A lower file with several names
+// on disk, then by one rename under its name. A lower file with several names
 // is copied up once, and a link in the work directory's index lets its other names
 // find the copy; before that the index counts the names that whiteouts hide.
+//
+// A lower directory that is renamed is copied up without what is inside, and given a
+// redirect to its path in the layers under the upper, in the names that clients see; the
+// nearest redirect above it is where that path begins. Then it is moved, and shows the same
+// wherever it is; until then the redirect leads to where it is. Redirects are followed
+// where overlayfs follows them, in lower layers too, and never out of a layer. It differs
+// from overlayfs in this:
+//   - A redirect is always written as a path, never as a bare name: a directory that is
+//     moved on needs no other.
+//   - A path may have 4096 bytes; the kernel writes 256. A directory whose path is longer,
+//     or has no room in an xattr, is copied up whole and made opaque; the kernel gives EXDEV.
+//   - A directory with a redirect that overlayfs refuses (EINVAL, EACCES) is there, but what is
+//     inside is not to be had: a look-up of the directory itself need not read the mark.
 //
 // # Open files that are removed
 //

@@ -167,8 +167,8 @@ func (fs *FS) openLayers(dirs []string) error {
 }
 
 // pinnedSlot holds a descriptor that stays open: the cache does not know of it.
-func pinnedSlot(fd int) *fileSlot {
-	s := new(fileSlot)
+func pinnedSlot(fd int) *partDir {
+	s := new(partDir)
 	s.p.Store(newOpenFile(fd, false))
 	return s
 }

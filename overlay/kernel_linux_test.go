@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,8 +18,7 @@ func (tr *tree) sameAsKernel() {
 	t := tr.t
 	t.Helper()
 	point := t.TempDir()
-	layers := strings.Join(append([]string{tr.options.Upper}, tr.options.Lowers...), ":")
-	err := syscall.Mount("overlay", point, "overlay", 0, "userxattr,lowerdir="+layers)
+	err := syscall.Mount("overlay", point, "overlay", 0, "redirect_dir=follow,lowerdir="+strings.Join(tr.trusted(), ":"))
 	testenv.Require(t, err == nil, fmt.Sprintf("cannot mount the kernel's overlayfs: %v", err))
 	defer func() {
 		if err := syscall.Unmount(point, 0); err != nil {
@@ -62,6 +62,44 @@ func (tr *tree) sameAsKernel() {
 			}
 		}
 	}
+}
+
+// trusted copies the layers and gives the copies their marks as trusted.overlay: under
+// user.overlay the kernel follows no redirect.
+func (tr *tree) trusted() (layers []string) {
+	dir := tr.t.TempDir()
+	for i, layer := range append([]string{tr.options.Upper}, tr.options.Lowers...) {
+		to := filepath.Join(dir, fmt.Sprint(i))
+		if out, err := exec.CommandContext(tr.t.Context(), "cp", "-a", layer, to).CombinedOutput(); err != nil {
+			tr.t.Fatalf("copy a layer: %v: %s", err, out)
+		}
+		err := filepath.WalkDir(to, func(path string, d os.DirEntry, err error) error {
+			if err == nil && (d.IsDir() || d.Type().IsRegular()) {
+				err = trustMarks(path)
+			}
+			return err
+		})
+		testenv.Require(tr.t, err == nil, fmt.Sprintf("cannot set trusted marks: %v", err))
+		layers = append(layers, to)
+	}
+	return layers
+}
+
+func trustMarks(path string) error {
+	for _, mark := range []string{"whiteout", "opaque", "redirect", "impure"} {
+		b := make([]byte, 1<<16)
+		n, err := syscall.Getxattr(path, "user.overlay."+mark, b)
+		if err == syscall.ENODATA {
+			continue
+		}
+		if err == nil {
+			err = syscall.Setxattr(path, "trusted.overlay."+mark, b[:n], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (tr *tree) describe(dir overlay.ID, path string, into map[string]string) {

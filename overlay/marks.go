@@ -14,6 +14,7 @@ const (
 	markPrefix   = "user.overlay."
 	markWhiteout = markPrefix + "whiteout" // on an empty file: the name is gone
 	markOpaque   = markPrefix + "opaque"   // y: lower layers do not show; x: whiteouts are inside
+	markRedirect = markPrefix + "redirect" // the name or path of a directory in the layers below
 	markImpure   = markPrefix + "impure"   // objects inside carry markOrigin
 
 	ownPrefix  = "user.nixnfsd."

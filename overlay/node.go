@@ -46,6 +46,8 @@ type dirState struct {
 // stack says in which layers a directory exists, topmost first.
 type stack struct {
 	parts []stackPart
+	// redirect is the mark of the part in the upper; see readRedirect.
+	redirect string
 }
 
 type stackPart struct {
@@ -55,7 +57,7 @@ type stackPart struct {
 	whiteouts bool
 	// impure says that the part may hold objects with an origin.
 	impure bool
-	dir    *fileSlot
+	dir    *partDir
 }
 
 // place is a name of an object. Places are immutable; a node's form a list.

@@ -27,8 +27,8 @@ func (fs *FS) tryRename(c Caller, from ID, fromName []byte, to ID, toName []byte
 }
 
 // readyToMove copies up, before anything is locked, both directories of a rename
-// and what is about to be renamed: with all that is inside, so that the layers under its
-// old and its new name need not be looked at again.
+// and what is about to be renamed. A directory that lower layers have too gets a redirect:
+// until it is moved that shows nothing else than before.
 func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID) error {
 	d, err := fs.changeable(c, from)
 	if err != nil {
@@ -119,8 +119,8 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 	if err != nil {
 		return err
 	}
-	if fs.marked && f.layer != 0 {
-		return syscall.ESTALE // replaced since it was copied up
+	if err := fs.movable(n, &f); err != nil {
+		return err
 	}
 	if n == dst.node || n.isDir() && dst.node.under(n) {
 		return syscall.EINVAL // into itself
@@ -160,6 +160,24 @@ func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toN
 		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, t)
 	}
 	return fs.move(src, dst, n, old, fromName, toName, t)
+}
+
+// movable gives ESTALE for what took the name since another was made ready to move.
+func (fs *FS) movable(n *node, f *found) error {
+	if !fs.marked {
+		return nil
+	}
+	if f.layer != 0 {
+		return syscall.ESTALE
+	}
+	if !n.isDir() {
+		return nil
+	}
+	s, err := fs.stackOf(n)
+	if err == nil && !s.apart() {
+		err = syscall.ESTALE
+	}
+	return err
 }
 
 // renameTypes gives the errors of rename(2) for what cannot replace each other.
@@ -278,11 +296,14 @@ func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *f
 	fs.unname(n, src.node, fromName)
 }
 
-// readyToCover makes sure that a directory shows alone under its new name: it
-// must not merge with what lower layers have there.
+// readyToCover makes sure that a directory does not merge with what lower layers have
+// under its new name. A redirect does.
 func (fs *FS) readyToCover(dst *names, n *node, to *byte) error {
 	if !fs.marked || !n.isDir() {
 		return nil
+	}
+	if s, err := fs.stackOf(n); err != nil || absolute(s.redirect) {
+		return err
 	}
 	through, err := fs.showsThrough(dst.node, to)
 	if err != nil || !through {

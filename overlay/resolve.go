@@ -28,7 +28,7 @@ func (fs *FS) stackOf(n *node) (*stack, error) {
 		return s, nil
 	}
 	if !fs.marked {
-		return n.dir.setStack(&stack{parts: []stackPart{{dir: new(fileSlot)}}}), nil
+		return n.dir.setStack(&stack{parts: []stackPart{{dir: new(partDir)}}}), nil
 	}
 	p := n.places.Load()
 	if p == nil {
@@ -51,59 +51,6 @@ func (d *dirState) setStack(s *stack) *stack {
 		return s
 	}
 	return d.stack.Load()
-}
-
-// findStack looks for the directory in the layers of its parent, from the
-// layer in which its name was found downwards.
-func (fs *FS) findStack(p *place, parent *stack) (*stack, error) {
-	s := new(stack)
-	for i := range parent.parts {
-		part := &parent.parts[i]
-		if part.layer < p.layer {
-			continue
-		}
-		dir, err := fs.partDir(p.parent, part)
-		if err != nil {
-			return nil, err
-		}
-		below, more, err := fs.stackPartAt(dir.fd, cString(p.name), part)
-		dir.release()
-		if err != nil {
-			return nil, err
-		}
-		if below != nil {
-			s.parts = append(s.parts, *below)
-		}
-		if !more {
-			break
-		}
-	}
-	if len(s.parts) == 0 {
-		return nil, syscall.ESTALE
-	}
-	return s, nil
-}
-
-// stackPartAt looks at one layer for a directory. more says whether the layers
-// under it show through.
-func (fs *FS) stackPartAt(fd int, name *byte, in *stackPart) (part *stackPart, more bool, err error) {
-	var st sysStat
-	switch err := sysStatAt(fd, name, &st); {
-	case err == syscall.ENOENT:
-		return nil, true, nil
-	case err != nil:
-		return nil, false, err
-	case !st.isDir():
-		return nil, false, nil
-	}
-	marks, err := fs.readDirMarks(in.layer, fd, name)
-	if err != nil {
-		return nil, false, err
-	}
-	return &stackPart{
-		layer: in.layer, dir: new(fileSlot),
-		whiteouts: marks.whiteouts, impure: marks.impure,
-	}, !marks.opaque, nil
 }
 
 // dirFD gives a descriptor of a directory in one layer; release it.
@@ -137,6 +84,13 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
 	if p.parent == nil { // the root: its descriptors are always there
 		return nil, syscall.ESTALE
 	}
+	if at := part.dir.where(); at != "" {
+		fd, err := fs.openRedirected(p, part.layer, at)
+		if err != nil {
+			return nil, gone(err)
+		}
+		return fs.files.put(&part.dir.fileSlot, fd, false), nil
+	}
 	up, err := fs.dirFD(p.parent, part.layer)
 	if err != nil {
 		return nil, err
@@ -152,7 +106,7 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
 			return nil, err
 		}
 	}
-	return fs.files.put(part.dir, fd, false), nil
+	return fs.files.put(&part.dir.fileSlot, fd, false), nil
 }
 
 // gone turns the absence of a name that ought to be there into ESTALE.
