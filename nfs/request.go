@@ -145,7 +145,9 @@ func (q *request) answer(mayBlock bool) (done bool) {
 	oncrpc.AppendAccepted(&q.e, q.call.XID, oncrpc.Success)
 	q.at = len(q.e.B)
 	defer q.survive(mark, &done)
-	q.caller = overlay.Caller{UID: q.call.Cred.UID, GID: q.call.Cred.GID, Apple: !q.call.Cred.Named, MayBlock: mayBlock}
+	q.caller = overlay.Caller{
+		UID: q.call.Cred.UID, GID: q.call.Cred.GID, Apple: !q.call.Cred.Named, MayBlock: mayBlock, Retries: true,
+	}
 	q.proc.decode(q)
 	if q.d.Err != nil {
 		q.acceptStat(oncrpc.GarbageArgs)

@@ -19,8 +19,11 @@ func (fs *FS) copyUp(c Caller, n *node) error {
 	if !c.MayBlock {
 		return ErrWouldBlock
 	}
-	n.copying.Lock()
-	defer n.copying.Unlock()
+	end, err := fs.copies.begin(c, n)
+	if err != nil {
+		return err
+	}
+	defer end()
 	for range maxRetries {
 		if up, err := fs.isUp(n); err != nil || up {
 			return err
@@ -68,6 +71,9 @@ func (fs *FS) copyPlace(n *node, p *place) error {
 	var st sysStat
 	if err := sysStatAt(from.fd, cString(p.name), &st); err != nil {
 		return gone(err)
+	}
+	if err := fs.verifyStat(n, from.fd, p, &st); err != nil {
+		return err
 	}
 	tmp := cString(fs.tmpName())
 	c := copier{fs: fs, from: from.fd, name: cString(p.name), work: work.fd, tmp: tmp, st: &st}
@@ -133,7 +139,23 @@ func (c *copier) file() error {
 	if err := copyXattrs(from, to); err != nil {
 		return err
 	}
+	if err := c.unchanged(from); err != nil {
+		return err
+	}
 	return sysFsync(to)
+}
+
+// unchanged gives ESTALE when a lower file is not what it was when its copy began:
+// the copy could hold bytes of both.
+func (c *copier) unchanged(from int) error {
+	var now sysStat
+	if err := sysFstat(from, &now); err != nil {
+		return err
+	}
+	if now.dev != c.st.dev || now.ino != c.st.ino || now.size != c.st.size || now.mtime != c.st.mtime || now.ctime != c.st.ctime {
+		return syscall.ESTALE
+	}
+	return nil
 }
 
 // dir makes a directory with the original's extended attributes, where it may be read.
@@ -194,78 +216,6 @@ func (c *copier) attributes() error {
 }
 
 func timespec(t Time) unix.Timespec { return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
-
-// copyData copies size bytes and keeps holes.
-func copyData(from, to int, size int64) error {
-	if size == 0 {
-		return nil
-	}
-	if reflink(from, to) == nil {
-		return nil
-	}
-	if err := unix.Ftruncate(to, size); err != nil {
-		return err
-	}
-	for off := int64(0); off < size; {
-		start, end, err := dataAt(from, off, size)
-		if err != nil || start >= size {
-			return err
-		}
-		if err := copyExtent(from, to, start, end-start); err != nil {
-			return err
-		}
-		off = end
-	}
-	return nil
-}
-
-// dataAt finds the next part of a file that is no hole.
-func dataAt(fd int, off, size int64) (start, end int64, err error) {
-	start, err = unix.Seek(fd, off, seekData)
-	if err == unix.ENXIO {
-		return size, size, nil
-	}
-	if err != nil { // the file system cannot tell
-		return off, size, nil
-	}
-	end, err = unix.Seek(fd, start, seekHole)
-	if err != nil {
-		return start, size, nil
-	}
-	return start, min(end, size), nil
-}
-
-const copyBuffer = 256 << 10
-
-func copyExtent(from, to int, off, n int64) error {
-	var buf []byte
-	for n > 0 {
-		m, err := copyRange(from, to, off, n)
-		if err != nil || m == 0 {
-			if buf == nil {
-				buf = make([]byte, copyBuffer)
-			}
-			m, err = copyBlock(from, to, off, buf[:min(n, copyBuffer)])
-		}
-		if err != nil {
-			return err
-		}
-		if m == 0 { // the file was cut short meanwhile
-			return nil
-		}
-		off += m
-		n -= m
-	}
-	return nil
-}
-
-func copyBlock(from, to int, off int64, buf []byte) (int64, error) {
-	n, err := sysPread(from, buf, off)
-	if err != nil {
-		return 0, err
-	}
-	return int64(n), sysPwrite(to, buf[:n], off)
-}
 
 // publish gives a copy its name in the upper, if the original still has it, and
 // makes it the object that clients know.

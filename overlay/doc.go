@@ -36,7 +36,10 @@
 //	user.nixnfsd.layered       on an upper that was once served with lower layers
 //
 // A lower file is copied up before it is changed: into the work directory, data
-// on disk, then by one rename under its name. A lower file with several names
+// on disk, then by one rename under its name. Blocks are shared and holes kept where the
+// file system can; a file that changes meanwhile, behind the server, is not copied. One
+// caller copies (copyUps); others wait, but who comes again on its own does not wait for
+// long. A lower file with several names
 // is copied up once, and a link in the work directory's index lets its other names
 // find the copy; before that the index counts the names that whiteouts hide.
 //

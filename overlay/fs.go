@@ -33,6 +33,7 @@ type FS struct {
 	files   *fileCache
 	lists   listCache
 	young   youngFiles
+	copies  copyUps
 	modes   modeLocks
 	journal *journal
 	// moving is held by renames from one directory into another, so that the

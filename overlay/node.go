@@ -24,8 +24,6 @@ type node struct {
 	// mu is held while the object is changed, for a directory also while names
 	// in it change, so that wcc_data is true.
 	mu sync.Mutex
-	// copying is held while the object is copied up.
-	copying sync.Mutex
 	// dir is what only a directory has.
 	dir *dirState
 	// linkDelta is what has to be added to the link count of the file under n: of

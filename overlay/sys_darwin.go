@@ -218,6 +218,9 @@ func reflink(int, int) error { return unix.ENOTSUP }
 
 func copyRange(int, int, int64, int64) (int64, error) { return 0, unix.ENOTSUP }
 
+// writeBehind has nothing to do: the system writes at its own pace.
+func writeBehind(int, int64, int64) {}
+
 // Offsets in a struct dirent (dir(5)).
 const (
 	direntReclen = 16

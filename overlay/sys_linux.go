@@ -206,6 +206,16 @@ func copyRange(from, to int, off, n int64) (int64, error) {
 	return int64(m), err
 }
 
+// writeBehind begins to write n bytes at off to the disk and waits for those before, as
+// sync_file_range(2) says.
+func writeBehind(fd int, off, n int64) {
+	_ = unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if before := min(off, n); before > 0 {
+		_ = unix.SyncFileRange(fd, off-before, before, all)
+	}
+}
+
 // Offsets in a struct linux_dirent64 (getdents(2)).
 const (
 	direntReclen = 16

@@ -89,6 +89,9 @@ type Caller struct {
 	// would wait for a disk or copy much then gives ErrWouldBlock, having changed
 	// nothing, and is called again from where it may block.
 	MayBlock bool
+	// Retries says that whoever asks comes again when told to: instead of a long wait
+	// for another caller's copy-up it then gets EAGAIN, having changed nothing.
+	Retries bool
 }
 
 // Stability is how stable written data has to be (stable_how, RFC 1813 §3.3.7).

@@ -1,0 +1,89 @@
+package overlay
+
+import "golang.org/x/sys/unix"
+
+// copyData copies size bytes and keeps holes.
+func copyData(from, to int, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	if reflink(from, to) == nil {
+		return nil
+	}
+	if err := unix.Ftruncate(to, size); err != nil {
+		return err
+	}
+	d := dataCopier{from: from, to: to}
+	for off := int64(0); off < size; {
+		start, end, err := dataAt(from, off, size)
+		if err != nil || start >= size {
+			return err
+		}
+		if err := d.extent(start, end-start); err != nil {
+			return err
+		}
+		off = end
+	}
+	return nil
+}
+
+// dataAt finds the next part of a file that is no hole.
+func dataAt(fd int, off, size int64) (start, end int64, err error) {
+	start, err = unix.Seek(fd, off, seekData)
+	if err == unix.ENXIO {
+		return size, size, nil
+	}
+	if err != nil { // the file system cannot tell
+		return off, size, nil
+	}
+	end, err = unix.Seek(fd, start, seekHole)
+	if err != nil {
+		return start, size, nil
+	}
+	return start, min(end, size), nil
+}
+
+const copyBuffer = 256 << 10
+
+// copyStep is how much is copied before it is sent on its way to the disk. Were all left
+// to the end, the system would make everybody who writes wait for what a large copy has
+// in memory.
+const copyStep = 16 << 20
+
+// dataCopier copies one file's data.
+type dataCopier struct {
+	from, to int
+	sent     int64 // what is before it was sent on its way
+	buf      []byte
+}
+
+func (d *dataCopier) extent(off, n int64) error {
+	for n > 0 {
+		m, err := d.some(off, min(n, copyStep))
+		if err != nil || m == 0 { // the file was cut short meanwhile
+			return err
+		}
+		off += m
+		n -= m
+		if off-d.sent >= copyStep {
+			writeBehind(d.to, d.sent, off-d.sent)
+			d.sent = off
+		}
+	}
+	return nil
+}
+
+func (d *dataCopier) some(off, n int64) (int64, error) {
+	if m, err := copyRange(d.from, d.to, off, n); err == nil && m > 0 {
+		return m, nil
+	}
+	if d.buf == nil {
+		d.buf = make([]byte, copyBuffer)
+	}
+	buf := d.buf[:min(n, copyBuffer)]
+	m, err := sysPread(d.from, buf, off)
+	if err != nil {
+		return 0, err
+	}
+	return int64(m), sysPwrite(d.to, buf[:m], off)
+}
