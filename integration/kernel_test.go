@@ -38,7 +38,7 @@ func TestKernelClient(t *testing.T) {
 			// Any directory of the guest's does as a lower here.
 			"layers",
 			uml.Config{Server: slices.Concat(serve, []string{"--lower", "/usr/share/common-licenses"}), ServerUID: 1000, TestUID: 1000, Mount: true},
-			[]string{"-test.run=^Test(Posix|GoFuse)"},
+			[]string{"-test.run=^Test(Posix|GoFuse|Silly)"},
 		},
 		{
 			// The test fills the lower and starts the server itself.

@@ -22,8 +22,8 @@ func goFuseExceptions(mounted bool) map[string]string {
 		exceptions["Fallocate"] = "NFSv3 has no call to allocate space"
 		exceptions["FallocateKeepSize"] = "NFSv3 has no call to allocate space"
 		exceptions["DirSeek"] = "the client lists with READDIR or READDIRPLUS as it sees fit, and READDIR gives no type"
-		exceptions["FstatDeleted"] = hiddenName + ", which counts as a link"
-		exceptions["NlinkZero"] = hiddenName + ", which counts as a link"
+		exceptions["FstatDeleted"] = hiddenName
+		exceptions["NlinkZero"] = hiddenName
 	} else {
 		exceptions["OpenSymlinkRace"] = "takes a file of another device for the attack it looks for"
 	}

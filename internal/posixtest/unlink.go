@@ -146,6 +146,7 @@ func ownsName(p *place, name string) {
 	p.rename("d/"+name, "d/plain")
 	p.entries("d", "plain")
 	p.rename("d/plain", "d/"+name)
+	p.entries("d", name)
 	p.content("d/"+name, "mine")
 	p.unlink("d/" + name)
 	p.entries("d")
