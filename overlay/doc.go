@@ -62,10 +62,10 @@
 // and removes the new name when it is closed. Such a silly rename takes the file out of
 // the upper: it moves, in one step, to
 //
-//	WORK/silly-BOOT/DIRECTORY-OBJECT-NAME
+//	WORK/silly/RUN-DIRECTORY-OBJECT-NAME
 //
-// where DIRECTORY and OBJECT are IDs in hexadecimal, as in the index, NAME is the
-// client's, and BOOT a hash of the kernel's boot ID. A look-up of the name in its directory
+// where RUN is a hash of the kernel's boot ID, DIRECTORY and OBJECT are IDs in hexadecimal, as
+// in the index, and NAME is the client's. A look-up of the name in its directory
 // finds it; listings do not show it, and the directory can be removed: its handle is
 // then good for nothing but the removal of such names. The names are read again at each
 // start. What another run of the kernel left is swept, as no client outlives that. The UMNT

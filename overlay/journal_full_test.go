@@ -18,6 +18,7 @@ func TestFullDisk(t *testing.T) {
 	mustMkdir(t, tr.options.Upper)
 	mustWrite(t, filepath.Join(tr.options.Upper, "f"), "f")
 	mustMkdir(t, tr.options.Upper+".work/index")
+	mustMkdir(t, tr.options.Upper+".work/silly")
 	mustMkdir(t, tr.options.State)
 	fill(t, filepath.Join(tr.options.Upper, "fill"))
 	tr.open()

@@ -155,7 +155,9 @@ func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toN
 		}
 		return fs.removeSilly(c, dst.node.id, old, toName, t)
 	case old == nil && src == dst && isSilly(c, n, toName):
-		return src.hide(n, fromName, toName)
+		if err := src.hide(n, fromName, toName); !noRoom(err) {
+			return err
+		}
 	case old != nil && old.isDir():
 		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, t)
 	}

@@ -13,6 +13,8 @@ import (
 // that say all that the table knows.
 type sillyNames struct {
 	dir *node // where they are: the parent of their places
+	// run is this run of the kernel, as their names say it.
+	run string
 	// count is how many there are, so that who finds none asks no lock.
 	count atomic.Int32
 	mu    sync.RWMutex
@@ -25,20 +27,24 @@ type sillyName struct {
 	name string
 }
 
-// sillyPrefix starts the name, in the work directory, of the directory for files with
-// silly names. What follows tells one run of the kernel from the next: no client
-// outlives that, and what an earlier run left is swept.
-const sillyPrefix = "silly-"
+// sillyDir is the directory in the work directory for files with silly names.
+const sillyDir = "silly"
 
-func sillyDir(boot string) string {
-	return sillyPrefix + fmt.Sprintf("%016x", hashBytes([]byte(boot)))
+// unknownRun stands for a run of the kernel that the system did not tell from others.
+const unknownRun = "unknown"
+
+// kernelRun tells one run of the kernel from the next in stored names.
+func kernelRun() string {
+	if boot := bootID(); boot != "" {
+		return fmt.Sprintf("%016x", hashBytes([]byte(boot)))
+	}
+	return unknownRun
 }
 
-// sillyUnused reports whether nobody can have the files in such a directory open any
-// more. Where the system does not tell one run from the next, that is never known.
-func sillyUnused(name string) bool {
-	boot := bootID()
-	return strings.HasPrefix(name, sillyPrefix) && boot != "" && name != sillyDir(boot) && name != sillyDir("")
+// unused reports whether nobody can have a file open any more that got its silly name
+// in another run of the kernel: no client outlives that.
+func (s *sillyNames) unused(run string) bool {
+	return run != s.run && run != unknownRun && s.run != unknownRun
 }
 
 // get gives the object of a silly name, or nil.
@@ -51,14 +57,13 @@ func (s *sillyNames) get(dir ID, name []byte) *node {
 	return s.m[sillyName{dir, string(name)}]
 }
 
-// add makes a silly name known; dropping it is up to drop.
-func (s *sillyNames) add(dir ID, name []byte, n *node) {
+func (s *sillyNames) add(name sillyName, n *node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.m == nil {
 		s.m = make(map[sillyName]*node)
 	}
-	s.m[sillyName{dir, string(name)}] = n
+	s.m[name] = n
 	s.count.Store(int32(len(s.m)))
 }
 
@@ -70,18 +75,18 @@ func (s *sillyNames) drop(dir ID, name []byte) {
 }
 
 // storedSilly is the name of a file in the work directory that has a silly name.
-func storedSilly(dir, id ID, name []byte) string {
-	return indexName(dir) + "-" + indexName(id) + "-" + string(name) + "\x00"
+func (s *sillyNames) stored(dir, id ID, name []byte) string {
+	return strings.Join([]string{s.run, indexName(dir), indexName(id), string(name) + "\x00"}, "-")
 }
 
-func parseSilly(stored string) (dir, id ID, name string, ok bool) {
-	parts := strings.SplitN(stored, "-", 3)
-	if len(parts) != 3 || parts[2] == "" {
-		return dir, id, "", false
+func parseSilly(stored string) (run string, name sillyName, id ID, ok bool) {
+	parts := strings.SplitN(stored, "-", 4)
+	if len(parts) != 4 || parts[3] == "" {
+		return "", name, id, false
 	}
-	dir, isDir := parseIndexName(parts[0])
-	id, isID := parseIndexName(parts[1])
-	return dir, id, parts[2], isDir && isID
+	dir, isDir := parseIndexName(parts[1])
+	id, isID := parseIndexName(parts[2])
+	return parts[0], sillyName{dir, parts[3]}, id, isDir && isID
 }
 
 // isSilly reports whether a client renames an object in its directory because it is
@@ -145,18 +150,24 @@ func (in *names) hide(n *node, name, silly []byte) error {
 		return err
 	}
 	defer dir.release()
-	stored := storedSilly(in.node.id, n.id, silly)
+	stored := fs.silly.stored(in.node.id, n.id, silly)
 	place := []byte(stored[:len(stored)-1])
 	n.addPlace(fs.silly.dir, place, 0) // before it is there, as in move
 	if err := in.moveOut(name, dir.fd, cString(stored)); err != nil {
 		n.dropPlace(fs.silly.dir, place)
 		return err
 	}
-	fs.silly.add(in.node.id, silly, n)
+	fs.silly.add(sillyName{in.node.id, string(silly)}, n)
 	in.touch()
 	in.relist(name, 0)
 	fs.unname(n, in.node, name)
 	return nil
+}
+
+// noRoom reports whether a file could not be moved to the work directory, but may be
+// renamed where it is: it will be in sight, but on a full disk it has to go.
+func noRoom(err error) bool {
+	return err == syscall.ENOSPC || err == syscall.EDQUOT || err == syscall.EXDEV
 }
 
 // moveOut moves a file from the upper to the work directory. A whiteout takes its
@@ -199,7 +210,7 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 	if old != nil && !t.silly && t.layer == 0 && t.st.nlink == 1 {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
-	stored := storedSilly(src.node.id, n.id, silly)
+	stored := fs.silly.stored(src.node.id, n.id, silly)
 	fs.name(n, dst.node, name, 0)
 	if err := sysRenameAt(dir.fd, cString(stored), dst.dir.fd, to); err != nil {
 		fs.unname(n, dst.node, name)
@@ -219,7 +230,7 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 
 // dropSilly forgets a silly name that is gone.
 func (fs *FS) dropSilly(dir ID, n *node, name []byte) {
-	stored := storedSilly(dir, n.id, name)
+	stored := fs.silly.stored(dir, n.id, name)
 	fs.silly.drop(dir, name)
 	n.dropPlace(fs.silly.dir, []byte(stored[:len(stored)-1]))
 }
@@ -238,7 +249,7 @@ func (fs *FS) removeSilly(c Caller, dir ID, n *node, name []byte, f *found) erro
 		return err
 	}
 	defer work.release()
-	stored := cString(storedSilly(dir, n.id, name))
+	stored := cString(fs.silly.stored(dir, n.id, name))
 	if f.st.nlink == 1 {
 		fs.pinYoung(n, work.fd, stored, &f.st)
 	}
@@ -280,6 +291,7 @@ func (fs *FS) loadSilly() error {
 	if fs.silly.dir == nil {
 		return nil
 	}
+	fs.silly.run = kernelRun()
 	dir, err := fs.dirFD(fs.silly.dir, 0)
 	if err != nil {
 		return err
@@ -290,28 +302,32 @@ func (fs *FS) loadSilly() error {
 	})
 }
 
-// loadSillyName takes in one file. A whiteout was to change places with one that is
-// still where it was.
+// loadSillyName takes in one file, or sweeps it. A whiteout was to change places with one
+// that is still where it was.
 func (fs *FS) loadSillyName(dirfd int, stored []byte) error {
-	dir, id, name, ok := parseSilly(string(stored))
-	if !ok {
-		return nil
-	}
+	run, name, id, ok := parseSilly(string(stored))
 	var c cName
 	var st sysStat
-	if err := sysStatAt(dirfd, c.set(stored), &st); err != nil {
+	err := sysStatAt(dirfd, c.set(stored), &st)
+	switch {
+	case err != nil || !ok:
 		return err
-	}
-	if isWhiteout(dirfd, c.set(stored), &st) {
-		if fs.readOnly {
-			return nil
-		}
-		return sysUnlinkAt(dirfd, c.set(stored), 0)
+	case fs.silly.unused(run) || isWhiteout(dirfd, c.set(stored), &st):
+		return fs.sweepSilly(dirfd, c.set(stored))
+	case run != fs.silly.run:
+		return nil
 	}
 	n, _ := fs.nodes.intern(id, st.typ(), nil)
 	n.loose.Store(fs.marked)
 	n.setBehind(fs.identity(0, &st))
 	n.addPlace(fs.silly.dir, stored, 0)
-	fs.silly.add(dir, []byte(name), n)
+	fs.silly.add(name, n)
 	return nil
+}
+
+func (fs *FS) sweepSilly(dirfd int, stored *byte) error {
+	if fs.readOnly {
+		return nil
+	}
+	return sysUnlinkAt(dirfd, stored, 0)
 }

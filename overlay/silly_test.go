@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -23,7 +24,7 @@ const appleSilly = ".nfs.20051a80.1c24"
 // kept gives the names of the files in the work directory that clients keep open.
 func (tr *tree) kept() []string {
 	tr.t.Helper()
-	paths, err := filepath.Glob(tr.options.Upper + ".work/silly-*/*")
+	paths, err := filepath.Glob(tr.options.Upper + ".work/silly/*")
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -266,8 +267,9 @@ func TestSillySwept(t *testing.T) {
 	if err := tr.Close(); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Dir(tr.kept()[0])
-	half := filepath.Join(dir, strings.Repeat("0", 32)+"-"+strings.Repeat("0", 32)+"-x")
+	dir, name := filepath.Split(tr.kept()[0])
+	run, rest, _ := strings.Cut(name, "-")
+	half := filepath.Join(dir, run+"-"+strings.Repeat("0", 32)+"-"+strings.Repeat("0", 32)+"-x")
 	mustWrite(t, half, "")
 	if err := unix.Setxattr(half, "user.overlay.whiteout", []byte("y"), 0); err != nil {
 		t.Fatal(err)
@@ -277,7 +279,7 @@ func TestSillySwept(t *testing.T) {
 	if err := tr.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(dir, tr.options.Upper+".work/silly-of-an-earlier-run"); err != nil {
+	if err := os.Rename(tr.kept()[0], filepath.Join(dir, "0123456789abcdef-"+rest)); err != nil {
 		t.Fatal(err)
 	}
 	tr.open()
@@ -302,4 +304,21 @@ func TestSillyReadOnly(t *testing.T) {
 	wantErr(t, tr.Remove(worker, root, []byte(linuxSilly(f.ID)), &w), syscall.EROFS)
 	wantErr(t, tr.rename(root, linuxSilly(f.ID), root, "back"), syscall.EROFS)
 	tr.wantKept(1)
+}
+
+// TestSillyElsewhere: where a file cannot move to the work directory it stays in sight.
+func TestSillyElsewhere(t *testing.T) {
+	tr := newTree(t, 0)
+	mounted := filepath.Join(tr.options.Upper, "mounted")
+	mustMkdir(t, mounted)
+	testenv.Require(t, mountSmall(t, mounted), "a small file system cannot be mounted here")
+	tr.open()
+	d := tr.walk("mounted")
+	f := tr.create(d.ID, "f", "f")
+	tr.mustRename(d.ID, "f", d.ID, linuxSilly(f.ID))
+	if !slices.Contains(tr.list(d.ID), linuxSilly(f.ID)) {
+		t.Errorf("listed: %q", tr.list(d.ID))
+	}
+	tr.remove(d.ID, linuxSilly(f.ID))
+	tr.wantKept(0)
 }

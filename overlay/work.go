@@ -18,7 +18,7 @@ const indexDir = "index"
 // half made, and tries what the upper has to be able to do. A read-only overlay takes
 // from it what is there.
 func (fs *FS) openWork(o *Options) error {
-	index, silly := filepath.Join(o.Work, indexDir), filepath.Join(o.Work, sillyDir(bootID()))
+	index, silly := filepath.Join(o.Work, indexDir), filepath.Join(o.Work, sillyDir)
 	if fs.readOnly {
 		return fs.openKept(index, silly)
 	}
@@ -87,12 +87,12 @@ func sweep(dir string) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if name != indexDir && !strings.HasPrefix(name, sillyPrefix) && !strings.HasPrefix(name, tmpPrefix) {
+		if name != indexDir && name != sillyDir && !strings.HasPrefix(name, tmpPrefix) {
 			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tmpPrefix) && !sillyUnused(e.Name()) {
+		if !strings.HasPrefix(e.Name(), tmpPrefix) {
 			continue
 		}
 		if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
