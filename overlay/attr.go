@@ -16,7 +16,14 @@ func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
 	if delta := n.linkDelta.Load(); delta != 0 {
 		a.Nlink = uint32(int64(a.Nlink) + int64(delta))
 	}
+	if n.isDir() && len(fs.layers) > 1 {
+		a.Nlink = mergedLinks
+	}
 }
+
+// mergedLinks is a directory's link count over lower layers: its subdirectories are not
+// counted. Tools that infer from the count how many there are know what 1 means.
+const mergedLinks = 1
 
 // Getattr gives an object's attributes.
 func (fs *FS) Getattr(id ID, a *Attr) error {
@@ -65,6 +72,10 @@ func acquire(c Caller, mu interface {
 // Setattr changes attributes: size, owner, mode and times, in this order, since
 // each can change the ones after it.
 func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
+	guard, err := fs.guardBelow(id, s.Guard)
+	if err != nil {
+		return err
+	}
 	n, err := fs.changeable(c, id)
 	if err != nil {
 		return err
@@ -79,10 +90,33 @@ func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
 	}
 	w.before(&st)
 	defer fs.after(n, w)
-	if s.Guard != nil && *s.Guard != st.ctime {
+	if guard != nil && *guard != st.ctime {
 		return ErrNotSync
 	}
 	return fs.setattr(n, s, &st)
+}
+
+// guardBelow holds a guard against an object that is not in the upper yet: its copy has
+// another ctime. It gives the guard that is left to be held.
+func (fs *FS) guardBelow(id ID, guard *Time) (*Time, error) {
+	if guard == nil || !fs.marked || fs.readOnly {
+		return guard, nil
+	}
+	n, err := fs.node(id)
+	if err != nil {
+		return nil, err
+	}
+	if up, err := fs.isUp(n); up || err != nil {
+		return guard, err
+	}
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil {
+		return nil, err
+	}
+	if *guard != st.ctime {
+		return nil, ErrNotSync
+	}
+	return nil, nil
 }
 
 // changeable gives the node of an object that is about to be changed, copied up

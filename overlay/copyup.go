@@ -334,7 +334,8 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 	name := indexName(n.id)
 	var c cName
 	links := int32(st.nlink) - 1 - fs.hidden.get(n.id)
-	if err := fs.setLowerLinks(work, tmp, links); err != nil {
+	noted, err := fs.setLowerLinks(work, tmp, links)
+	if err != nil {
 		return err
 	}
 	_ = sysUnlinkAt(index.fd, c.set([]byte(name)), 0) // of a copy-up that was cut short
@@ -342,20 +343,24 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 		return err
 	}
 	fs.indexed.add(n.id)
-	fs.dropHidden(n.id)
+	if noted {
+		fs.dropHidden(n.id)
+	} else if err := fs.keepCount(n.id, links); err != nil {
+		return err
+	}
 	n.linkDelta.Store(links - 1)
 	n.addPlace(fs.index, []byte(name), 0)
 	return nil
 }
 
-// setLowerLinks notes on a copy how many names of it lower layers still show.
-// Symbolic links cannot carry the note: theirs is lost with the process.
-func (fs *FS) setLowerLinks(fd int, name *byte, links int32) error {
-	err := fs.ifAllowed(fd, name, 0o600, func() error { return writeLowerLinks(fd, name, links) })
+// setLowerLinks notes on a copy how many names of it lower layers still show, where it
+// can carry the note.
+func (fs *FS) setLowerLinks(fd int, name *byte, links int32) (noted bool, err error) {
+	err = fs.ifAllowed(fd, name, 0o600, func() error { return writeLowerLinks(fd, name, links) })
 	if err != nil && noMark(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // lostLower counts down the names that lower layers show of a file that has, or
@@ -377,7 +382,10 @@ func (fs *FS) lostLower(n *node, f *found) {
 	}
 	defer index.release()
 	var c cName
-	_ = fs.setLowerLinks(index.fd, c.set([]byte(indexName(n.id))), links)
+	noted, err := fs.setLowerLinks(index.fd, c.set([]byte(indexName(n.id))), links)
+	if err == nil && !noted {
+		_ = fs.keepCount(n.id, links)
+	}
 }
 
 // unindex removes a file that has lost all its names from the index.
@@ -390,6 +398,7 @@ func (fs *FS) unindex(n *node) {
 	var c cName
 	_ = sysUnlinkAt(index.fd, c.set([]byte(indexName(n.id))), 0)
 	fs.indexed.remove(n.id)
+	fs.dropHidden(n.id)
 }
 
 // raise makes sure that a name and what it stands for are in the upper, and can get

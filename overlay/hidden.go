@@ -8,7 +8,9 @@ import (
 
 // hiddenNames counts, for each lower file with several names that was not copied
 // up, the names that whiteouts hide: the file's own link count does not tell. The
-// counts are kept in the index, in the names of empty files: ID-COUNT.
+// counts are kept in the index, in the names of empty files: ID-COUNT. Of a file in
+// the index that cannot carry markLinks, a symbolic link, that is what is counted: the
+// names that lower layers still show.
 type hiddenNames struct {
 	mu sync.RWMutex
 	m  map[ID]int32
@@ -54,27 +56,39 @@ func hiddenName(id ID, n int32) string {
 // hideName counts one more hidden name of a lower file with several.
 func (fs *FS) hideName(n *node) error {
 	count := fs.hidden.get(n.id) + 1
+	if err := fs.keepCount(n.id, count); err != nil {
+		return err
+	}
+	n.linkDelta.Store(-count)
+	return nil
+}
+
+// keepCount notes a count for good.
+func (fs *FS) keepCount(id ID, count int32) error {
 	index, err := fs.dirFD(fs.index, 0)
 	if err != nil {
 		return err
 	}
 	defer index.release()
-	name := cString(hiddenName(n.id, count))
-	if count == 1 {
+	name, old := cString(hiddenName(id, count)), fs.hidden.get(id)
+	switch {
+	case old == count:
+		return nil
+	case count == 0:
+		fs.dropHidden(id)
+		return nil
+	case old == 0:
 		err = fs.makeEmpty(index.fd, name)
-	} else {
-		err = sysRenameAt(index.fd, cString(hiddenName(n.id, count-1)), index.fd, name)
+	default:
+		err = sysRenameAt(index.fd, cString(hiddenName(id, old)), index.fd, name)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		fs.hidden.set(id, count)
 	}
-	fs.hidden.set(n.id, count)
-	n.linkDelta.Store(-count)
-	return nil
+	return err
 }
 
-// dropHidden forgets how many names of a lower file are hidden: it was copied up,
-// or its last name is gone.
+// dropHidden forgets a file's count: it was copied up, or its last name is gone.
 func (fs *FS) dropHidden(id ID) {
 	count := fs.hidden.set(id, 0)
 	if count == 0 {

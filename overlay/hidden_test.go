@@ -3,6 +3,7 @@ package overlay_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -20,12 +21,19 @@ func TestHiddenLowerLinks(t *testing.T) {
 		{"copy up, remove", []string{"+b", "-b", "-a", "-c"}},
 		{"remove two, copy up the last", []string{"-c", "-a", "+b", "-b"}},
 	}
-	for _, reopen := range []bool{false, true} {
+	for _, of := range []string{"file", "file, reopened", "symlink", "symlink, reopened"} {
 		for _, tt := range tests {
-			t.Run(tt.name, func(t *testing.T) {
+			t.Run(of+": "+tt.name, func(t *testing.T) {
+				symlink, reopen := strings.CutSuffix(of, ", reopened")
 				tr := newTree(t, 1)
 				lower := tr.options.Lowers[0]
-				mustWrite(t, filepath.Join(lower, "a"), "x")
+				if symlink == "symlink" {
+					if err := os.Symlink("x", filepath.Join(lower, "a")); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					mustWrite(t, filepath.Join(lower, "a"), "x")
+				}
 				for _, name := range []string{"b", "c"} {
 					if err := os.Link(filepath.Join(lower, "a"), filepath.Join(lower, name)); err != nil {
 						t.Fatal(err)
@@ -55,7 +63,7 @@ func (tr *tree) linkStep(step string) {
 	if step[0] == '-' {
 		err = tr.Remove(worker, tr.Root(), []byte(name), &w)
 	} else {
-		err = tr.Setattr(worker, tr.walk(name).ID, &overlay.SetAttr{SetMode: true, Mode: 0o600}, &w)
+		err = tr.Setattr(worker, tr.walk(name).ID, &overlay.SetAttr{SetMtime: overlay.ServerTime}, &w)
 	}
 	if err != nil {
 		tr.t.Fatalf("%s: %v", step, err)

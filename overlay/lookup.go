@@ -42,7 +42,7 @@ func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
 	if err := sysStatAt(dir.fd, name, &f.st); err != nil {
 		return err
 	}
-	if part.whiteouts && isWhiteout(dir.fd, name, &f.st) {
+	if fs.hides(part, dir.fd, name, &f.st) {
 		f.whiteout = true
 		return syscall.ENOENT
 	}
@@ -226,6 +226,9 @@ func (fs *FS) attachIndex(n *node) error {
 	links, err := fs.readLowerLinks(dir.fd, c.set([]byte(name)))
 	if err != nil {
 		return err
+	}
+	if links == 0 {
+		links = fs.hidden.get(n.id)
 	}
 	n.linkDelta.Store(links - 1)
 	n.addPlace(fs.index, []byte(name), 0)

@@ -363,6 +363,9 @@ func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *
 	default:
 		return ErrBadType
 	}
+	if fs.marked && typ == ModeChar && major == 0 && minor == 0 {
+		return syscall.EPERM // to overlayfs that is a whiteout
+	}
 	mode := uint32(defaultFileMode)
 	if s.SetMode {
 		mode = s.Mode & 0o7777

@@ -73,6 +73,17 @@ func setDirMark(fd int, name *byte, mark, value string) error {
 	return setMark(fd, name, mark, []byte(value))
 }
 
+// hides reports whether what a part holds under a name is a whiteout.
+func (fs *FS) hides(part *stackPart, fd int, name *byte, st *sysStat) bool {
+	return fs.marked && isWhiteoutDevice(st) || part.whiteouts && isWhiteout(fd, name, st)
+}
+
+// isWhiteoutDevice knows overlayfs's older whiteout, which lower directories from
+// elsewhere can hold. Ours never makes one: it takes root.
+func isWhiteoutDevice(st *sysStat) bool {
+	return st.typ() == ModeChar && st.major == 0 && st.minor == 0
+}
+
 // isWhiteout reports whether the name is a whiteout. Only an empty regular file
 // can be one.
 func isWhiteout(fd int, name *byte, st *sysStat) bool {

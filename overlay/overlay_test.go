@@ -266,3 +266,43 @@ func TestLower(t *testing.T) {
 		t.Errorf("the lower holds %q, %v", b, err)
 	}
 }
+
+// A count that leaves out the subdirectories in another layer would have fts(3) skip them.
+func TestLinksOfDirectories(t *testing.T) {
+	tr := newTree(t, 1)
+	mustMkdir(t, tr.options.Lowers[0]+"/d/sub")
+	tr.open()
+	check := func(want uint32) {
+		t.Helper()
+		for _, path := range [][]string{{}, {"d"}, {"d", "sub"}} {
+			a := tr.walk(path...)
+			if err := tr.Getattr(a.ID, &a); err != nil || a.Nlink != want {
+				t.Errorf("%v has %d links, want %d, %v", path, a.Nlink, want, err)
+			}
+		}
+	}
+	check(1)
+	tr.mkdir(tr.walk("d").ID, "more", 0o755)
+	check(1)
+	tr = newTree(t, 0)
+	mustMkdir(t, tr.options.Upper+"/d")
+	if a := tr.open().walk("d"); a.Nlink != 2 {
+		t.Errorf("without lower directories, d has %d links", a.Nlink)
+	}
+}
+
+// A guard is what the client knows: the ctime from before copy-up.
+func TestGuardOfLower(t *testing.T) {
+	tr := newTree(t, 1)
+	mustWrite(t, tr.options.Lowers[0]+"/f", "f")
+	tr.open()
+	f := tr.walk("f")
+	wrong := overlay.Time{Sec: f.Ctime.Sec - 1}
+	for _, tt := range []struct {
+		guard overlay.Time
+		want  error
+	}{{wrong, overlay.ErrNotSync}, {f.Ctime, nil}, {f.Ctime, overlay.ErrNotSync}} {
+		var w overlay.Change
+		wantErr(t, tr.Setattr(worker, f.ID, &overlay.SetAttr{SetMode: true, Mode: 0o600, Guard: &tt.guard}, &w), tt.want)
+	}
+}

@@ -171,7 +171,7 @@ func (m *merger) add(dirfd int, ino uint64, typ uint8, name []byte) error {
 func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid uint64, show bool, err error) {
 	part := m.part
 	l := &m.fs.layers[part.layer]
-	maybeWhiteout := part.whiteouts && (typ == unix.DT_REG || typ == unix.DT_UNKNOWN)
+	maybeWhiteout := part.whiteouts && typ == unix.DT_REG || m.fs.marked && (typ == unix.DT_CHR || typ == unix.DT_UNKNOWN)
 	if !maybeWhiteout && !part.impure && l.space == 0 {
 		return ino, true, nil
 	}
@@ -187,7 +187,7 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 		}
 		return 0, false, err
 	}
-	if maybeWhiteout && isWhiteout(dirfd, cn, &st) {
+	if m.fs.hides(part, dirfd, cn, &st) {
 		return 0, false, nil
 	}
 	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st), &st)

@@ -37,8 +37,12 @@ func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID) error {
 	if !d.isDir() {
 		return syscall.ENOTDIR
 	}
-	if _, err := fs.changeable(c, to); err != nil || !fs.marked {
+	t, err := fs.changeable(c, to)
+	if err != nil || !fs.marked {
 		return err
+	}
+	if !t.isDir() {
+		return syscall.ENOTDIR
 	}
 	return fs.raise(c, d, name)
 }

@@ -290,6 +290,13 @@ func (tr *tree) fileids(dir overlay.ID) map[string]uint64 {
 	return ids
 }
 
+func TestRenameToNoDirectory(t *testing.T) {
+	tr := newTree(t, 1)
+	mustWrite(t, tr.options.Lowers[0]+"/f", "f")
+	tr.open()
+	wantErr(t, tr.rename(tr.Root(), "absent", tr.walk("f").ID, "x"), syscall.ENOTDIR)
+}
+
 func TestRenameIntoItself(t *testing.T) {
 	tr := newTree(t, 1)
 	mustWrite(t, tr.options.Lowers[0]+"/d/sub/f", "f")
