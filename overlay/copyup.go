@@ -295,7 +295,7 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 	}
 	intoClosed := func() error { return fs.ifAllowed(dir.fd, &dotName[0], 0o700, put) }
 	// A directory that gets another parent has to be writable too.
-	if err = fs.ifAllowed(work, tmp, 0o700, intoClosed); err != nil {
+	if err = fs.ifAllowedTo(work, tmp, dir.fd, name, 0o700, intoClosed); err != nil {
 		return err
 	}
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}

@@ -94,7 +94,9 @@
 // met for the first time is checked again (metTooLate, meetAgain), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
-// moment, under a lock of the object's own (modeLocks).
+// moment, under a lock of the object's own (modeLocks). A symbolic link mode-INODE-WAS-WIDE
+// to the object, in the work directory, has it put back at the next start should the
+// process end in that moment.
 //
 // # Caveats
 //

@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -130,6 +131,9 @@ func sysMknodAt(fd int, name *byte, mode, major, minor uint32) error {
 // procPath is a name for what fd stands for that every system call takes, also
 // where fd is an O_PATH descriptor, which most calls refuse.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// pathOf is the path of what fd stands for at present.
+func pathOf(fd int) (string, error) { return os.Readlink(procPath(fd)) }
 
 // target is an object that an attribute is set on: a descriptor for it, and a
 // name in a directory for systems that need one.

@@ -46,6 +46,11 @@ func (l *modeLocks) lock(ino uint64) (unlock func()) {
 // allowed calls f while the owner has more rights on an object of the upper than
 // its mode gives. Calls for a directory come before those for what is inside.
 func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error {
+	return fs.allowedTo(dirfd, name, dirfd, name, more, f)
+}
+
+// allowedTo is allowed where f moves the object to the name to in the directory todir.
+func (fs *FS) allowedTo(dirfd int, name *byte, todir int, to *byte, more uint32, f func() error) error {
 	fd := dirfd
 	if name != &dotName[0] { // to look "." up would take a right too
 		var err error
@@ -62,12 +67,23 @@ func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error 
 	if err := sysFstat(fd, &st); err != nil {
 		return err
 	}
-	t := target{fd: fd, path: true, dirfd: dirfd, name: name}
-	if err := t.chmod(st.mode&0o7777 | more); err != nil {
+	return fs.widen(target{fd: fd, path: true, dirfd: dirfd, name: name}, &st, todir, to, more, f)
+}
+
+// widen is for who holds the object's mode lock.
+func (fs *FS) widen(t target, st *sysStat, todir int, to *byte, more uint32, f func() error) error {
+	note := modeNote{st.ino, st.mode & 0o7777, st.mode&0o7777 | more}
+	note.make(fs, todir, to)
+	if err := t.chmod(note.wide); err != nil {
+		note.remove(fs)
 		return syscall.EACCES // another's: the answer that was met first
 	}
 	err := f()
-	if back := t.chmod(st.mode & 0o7777); err == nil {
+	back := t.chmod(note.was)
+	if back == nil {
+		note.remove(fs)
+	}
+	if err == nil {
 		err = back
 	}
 	return err
@@ -75,9 +91,14 @@ func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error 
 
 // ifAllowed calls f, and once more with more rights when they are missing.
 func (fs *FS) ifAllowed(dirfd int, name *byte, more uint32, f func() error) error {
+	return fs.ifAllowedTo(dirfd, name, dirfd, name, more, f)
+}
+
+// ifAllowedTo is ifAllowed where f moves the object to the name to in the directory todir.
+func (fs *FS) ifAllowedTo(dirfd int, name *byte, todir int, to *byte, more uint32, f func() error) error {
 	err := f()
 	if err == syscall.EACCES {
-		err = fs.allowed(dirfd, name, more, f)
+		err = fs.allowedTo(dirfd, name, todir, to, more, f)
 	}
 	return err
 }

@@ -85,12 +85,17 @@ func sweep(dir string) error {
 	if err != nil {
 		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
 	}
+	var notes []string
 	for _, e := range entries {
 		name := e.Name()
-		if name != indexDir && name != sillyDir && !strings.HasPrefix(name, tmpPrefix) {
+		switch {
+		case isModeNote(name):
+			notes = append(notes, name)
+		case name != indexDir && name != sillyDir && !strings.HasPrefix(name, tmpPrefix):
 			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
 	}
+	mendModes(dir, notes)
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), tmpPrefix) {
 			continue
