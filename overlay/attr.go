@@ -9,6 +9,9 @@ import (
 
 // fill makes the attributes that clients see of those of the file under n.
 func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
+	if n.dir != nil {
+		n.raise(st)
+	}
 	*a = Attr{
 		ID: n.id, Mode: st.mode, Nlink: st.nlink, UID: st.uid, GID: st.gid, Size: st.size, Used: st.used,
 		Major: st.major, Minor: st.minor, Atime: st.atime, Mtime: st.mtime, Ctime: st.ctime,
@@ -149,7 +152,11 @@ func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
 	if s.SetMode || s.SetUID || s.SetGID {
 		defer fs.modes.lock(st.ino)()
 	}
-	return applyAttr(p.target, s, st)
+	err = applyAttr(p.target, s, st)
+	if err == nil && s.SetMtime != DontChange {
+		n.showTrueTimes()
+	}
+	return err
 }
 
 func (fs *FS) setSize(n *node, size uint64) error {

@@ -136,6 +136,9 @@ func (c *copier) file() error {
 	if err := copyData(from, to, int64(c.st.size)); err != nil {
 		return err
 	}
+	if err := c.unchanged(from); err != nil {
+		return err
+	}
 	if err := copyXattrs(from, to); err != nil {
 		return err
 	}
@@ -225,8 +228,8 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	defer d.mu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.hasPlace(d, []byte(p.plain())) == nil {
-		return syscall.ESTALE
+	if err := fs.stillThere(n, p); err != nil {
+		return err
 	}
 	var copied sysStat
 	if err := sysStatAt(work, tmp, &copied); err != nil {
@@ -250,6 +253,22 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	return nil
 }
 
+// stillThere reports ESTALE when a name does not show a lower object any more: it
+// was renamed, or replaced behind our back. It is for who holds the directory's mu.
+func (fs *FS) stillThere(n *node, p *place) error {
+	if n.hasPlace(p.parent, []byte(p.plain())) == nil {
+		return syscall.ESTALE
+	}
+	var f found
+	if err := fs.find(p.parent, cString(p.name), &f); err != nil {
+		return gone(err)
+	}
+	if f.layer != p.layer || fs.identity(f.layer, &f.st) != n.id {
+		return syscall.ESTALE
+	}
+	return nil
+}
+
 // dropIndex takes back what addIndex did.
 func (fs *FS) dropIndex(n *node) {
 	if !fs.indexed.has(n.id) {
@@ -267,7 +286,7 @@ func (fs *FS) nowUp(n *node, p *place, found ID) {
 	if n.isDir() {
 		if s := n.dir.stack.Load(); s != nil {
 			parts := append([]stackPart{{dir: new(partDir)}}, s.parts...)
-			n.dir.stack.Store(&stack{parts: parts})
+			n.dir.stack.Store(s.with(parts))
 		}
 	} else {
 		// After the place: who still opens the lower file sees it, and does not cache that.
@@ -521,7 +540,9 @@ func (fs *FS) cutOff(n *node) error {
 	}
 	top := s.parts[0]
 	top.whiteouts = true // opaque directories may hold some, and must not be marked anew for them
-	n.dir.stack.Store(&stack{parts: []stackPart{top}})
+	next := s.with([]stackPart{top})
+	next.redirect = ""
+	n.dir.stack.Store(next)
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
 	return t.utimes(timespec(st.atime), timespec(st.mtime))
 }

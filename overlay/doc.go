@@ -98,8 +98,29 @@
 // to the object, in the work directory, has it put back at the next start should the
 // process end in that moment.
 //
+// # Layers that change
+//
+// What changes in a lower layer behind the server's back shows at once or late, and
+// never as another object's bytes: a handle of what was replaced reads the old file or
+// gives ESTALE, and a copy-up of it fails, also when the file changes while it is copied.
+// FS.Refresh makes all of it visible, and so changes of the upper. It numbers the epoch
+// anew in which stacks were found: each is looked for again when it is needed next.
+//
+// The times of a merged directory are those of its uppermost part, which tell clients
+// nothing of the parts below, so they have a floor: the ctime is shown as at least that
+// of each part, and after a refresh that met a change below, mtime and ctime as at
+// least the time of that. Nothing on disk changes, and a client that sets the mtime gets
+// what it set. (The kernel's overlayfs leaves changing lowers undefined.)
+//
+// A lower's root stays the directory that was opened: another one at its path, or a file
+// system mounted there since, is told by FS.Layers and not taken. Where a lower's file
+// system fails, a name that it could have gives the error, and so does a listing: names
+// are never left out.
+//
 // # Caveats
 //
-// Nothing may change in the layers behind the server's back; what does gives ESTALE or
-// shows late, never another object's bytes. The server must not touch its own mount.
+// The upper belongs to the server: who removes in it behind the server's back, as Nix's
+// local-overlay store does, calls FS.Refresh; other changes there are undefined. The server
+// must not touch its own mount. A lower on a file system that keeps no time of birth cannot
+// be told from one where an inode number was used again.
 package overlay

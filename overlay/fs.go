@@ -36,6 +36,9 @@ type FS struct {
 	copies  copyUps
 	modes   modeLocks
 	journal *journal
+	// epoch counts the refreshes; refreshing is held by each.
+	epoch      atomic.Uint64
+	refreshing sync.Mutex
 	// moving is held by renames from one directory into another, so that the
 	// tree's shape is steady while they lock two directories.
 	moving sync.Mutex
@@ -138,7 +141,7 @@ func openDirectory(dir string) (*os.File, error) {
 
 // openLayers opens the layers' roots and numbers their file systems.
 func (fs *FS) openLayers(dirs []string) error {
-	root := new(stack)
+	root := &stack{steady: true}
 	fs.root = newNode(ID{}, ModeDir)
 	fs.root.places.Store(&place{name: "\x00"})
 	fs.root.dir.stack.Store(root)
@@ -162,7 +165,7 @@ func (fs *FS) openLayers(dirs []string) error {
 			spaces[st.dev] = uint64(len(spaces))
 		}
 		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev, space: spaces[st.dev]})
-		root.parts = append(root.parts, stackPart{layer: i, dir: pinnedSlot(fd)})
+		root.parts = append(root.parts, stackPart{layer: i, id: fs.identity(i, &st), dir: pinnedSlot(fd)})
 	}
 	return nil
 }
@@ -188,7 +191,7 @@ func outsideDir(dir string) (*node, error) {
 	unix.CloseOnExec(fd)
 	n := newNode(ID{}, ModeDir)
 	n.places.Store(&place{name: "\x00"})
-	n.dir.stack.Store(&stack{parts: []stackPart{{dir: pinnedSlot(fd)}}})
+	n.dir.stack.Store(&stack{steady: true, parts: []stackPart{{dir: pinnedSlot(fd)}}})
 	return n, nil
 }
 
@@ -206,15 +209,20 @@ func (fs *FS) openRoot() error {
 	}
 	fs.root.id = fs.identity(0, &st)
 	s := fs.nodes.shard(fs.root.id.Fileid)
-	s.m[fs.root.id.Fileid] = fs.root
-	return fs.readRootMarks()
+	s.m[fs.root.id] = fs.root
+	roots := fs.root.dir.stack.Load()
+	if err := fs.lookAtRoots(roots); err != nil {
+		return err
+	}
+	roots.compare(nil)
+	return nil
 }
 
-func (fs *FS) readRootMarks() error {
+// readRootMarks puts the marks of the layers' roots into a stack that is not in use yet.
+func (fs *FS) readRootMarks(s *stack) error {
 	if !fs.marked {
 		return nil
 	}
-	s := fs.root.dir.stack.Load()
 	for i := range s.parts {
 		part := &s.parts[i]
 		dir, err := fs.partDir(fs.root, part)

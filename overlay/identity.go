@@ -40,7 +40,7 @@ func foreignFileid(dev, ino uint64) uint64 {
 
 // trueID gives the ID that clients know the inode found by: that from before
 // its copy-up, if it was copied up.
-func (fs *FS) trueID(in, dirfd int, name *byte, found ID, st *sysStat) (ID, error) {
+func (fs *FS) trueID(in, dirfd int, name *byte, found ID) (ID, error) {
 	if in != 0 || !fs.marked {
 		return found, nil
 	}

@@ -24,7 +24,7 @@ func (fs *FS) find(d *node, name *byte, f *found) error {
 	for i := range s.parts {
 		part := &s.parts[i]
 		err := fs.findIn(d, part, name, f)
-		if err == syscall.ENOENT && !f.whiteout {
+		if err == syscall.ENOENT && !f.whiteout || s.lost(i, err) {
 			continue
 		}
 		f.layer = part.layer
@@ -64,6 +64,7 @@ func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
 		switch err := fs.findIn(d, &s.parts[i], name, &f); {
 		case err == nil:
 			return true, nil
+		case s.lost(i, err):
 		case err != syscall.ENOENT:
 			return false, err
 		case f.whiteout:
@@ -137,7 +138,7 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 	}
 	defer dir.release()
 	var c cName
-	return fs.trueID(0, dir.fd, c.set(name), id, &f.st)
+	return fs.trueID(0, dir.fd, c.set(name), id)
 }
 
 // greet makes the node of an object that is met for the first time.

@@ -58,6 +58,7 @@ func (fs *FS) names(d *node) (*names, error) {
 		in.dir.release()
 		return nil, err
 	}
+	d.raise(&in.pre)
 	if in.pre.nlink == 0 {
 		in.dir.release()
 		return nil, syscall.ESTALE
@@ -90,6 +91,7 @@ func (in *names) finish(w *Change) {
 			_ = sysFstat(in.dir.fd, &st)
 		}
 	}
+	in.node.raise(&st)
 	w.HasPost = true
 	in.fs.fill(in.node, &st, &w.Post)
 }

@@ -41,15 +41,26 @@ type dirState struct {
 	version atomic.Uint64
 }
 
-// stack says in which layers a directory exists, topmost first.
+// stack says in which layers a directory exists, topmost first. It does not change.
 type stack struct {
 	parts []stackPart
 	// redirect is the mark of the part in the upper; see readRedirect.
 	redirect string
+	// epoch counts the refreshes before it was found: a stack from before the last
+	// one is looked for again.
+	epoch uint64
+	// steady says that it is a root's, which is not found by a name.
+	steady bool
+	// floor, where it is set, is what the directory's times are shown as at least.
+	floor *floor
 }
 
 type stackPart struct {
 	layer int
+	// id and ctime are of the layer's directory when it was found: of one that
+	// changed since, the merged names may have changed.
+	id    ID
+	ctime Time
 	// whiteouts says that the part may hold whiteouts: it is marked for them
 	// (opaque=x), or is opaque itself (y).
 	whiteouts bool
@@ -185,20 +196,22 @@ func (p *place) withLast(q *place) *place {
 // tableShards is a power of two.
 const tableShards = 64
 
-// nodeTable holds every node by fileid.
+// nodeTable holds every node by its ID. Two can have one fileid: a file that was copied
+// up keeps its own when the lower file is removed behind our back, and the lower's file
+// system gives the number to another.
 type nodeTable struct {
 	shards [tableShards]tableShard
 }
 
 type tableShard struct {
 	mu sync.RWMutex
-	m  map[uint64]*node
+	m  map[ID]*node
 }
 
 func newNodeTable() *nodeTable {
 	t := new(nodeTable)
 	for i := range t.shards {
-		t.shards[i].m = make(map[uint64]*node)
+		t.shards[i].m = make(map[ID]*node)
 	}
 	return t
 }
@@ -209,16 +222,13 @@ func (t *nodeTable) shard(fileid uint64) *tableShard { return &t.shards[fileid%t
 func (t *nodeTable) get(id ID) *node {
 	s := t.shard(id.Fileid)
 	s.mu.RLock()
-	n := s.m[id.Fileid]
+	n := s.m[id]
 	s.mu.RUnlock()
-	if n == nil || n.id.Gen != id.Gen {
-		return nil
-	}
 	return n
 }
 
 // intern gives the node of an ID, and makes it with its first place where there
-// is none. One of an older generation gives way: its inode is gone.
+// is none. One of another type gives way: its inode is gone.
 func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
 	if n := t.get(id); n != nil && n.typ == typ {
 		return n, false
@@ -226,8 +236,8 @@ func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
 	s := t.shard(id.Fileid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.m[id.Fileid]
-	if old != nil && old.id == id && old.typ == typ {
+	old := s.m[id]
+	if old != nil && old.typ == typ {
 		return old, false
 	}
 	if old != nil {
@@ -236,7 +246,7 @@ func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
 	}
 	n = newNode(id, typ)
 	n.places.Store(at)
-	s.m[id.Fileid] = n
+	s.m[id] = n
 	return n, true
 }
 
@@ -245,8 +255,8 @@ func (t *nodeTable) remove(n *node) {
 	n.places.Store(nil)
 	s := t.shard(n.id.Fileid)
 	s.mu.Lock()
-	if s.m[n.id.Fileid] == n {
-		delete(s.m, n.id.Fileid)
+	if s.m[n.id] == n {
+		delete(s.m, n.id)
 	}
 	s.mu.Unlock()
 }

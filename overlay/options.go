@@ -9,7 +9,8 @@ type Options struct {
 	// Upper is the writable directory. It has to exist.
 	Upper string
 	// Lowers are read-only directories that are merged under it; the first
-	// wins. Nothing may change in them while they are served.
+	// wins. What changes in them while they are served shows at the latest with
+	// FS.Refresh.
 	Lowers []string
 	// Work holds what is half made, on Upper's file system; it is made where it
 	// is missing. Default: Upper with ".work" appended.

@@ -115,7 +115,7 @@ func (fs *FS) list(d *node) (*listing, error) {
 	}
 	for i := range s.parts {
 		m.part = &s.parts[i]
-		if err := fs.listPart(d, m.part, m.add); err != nil {
+		if err := fs.listPart(d, m.part, m.add); err != nil && !s.lost(i, err) {
 			return nil, err
 		}
 	}
@@ -190,7 +190,7 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 	if m.fs.hides(part, dirfd, cn, &st) {
 		return 0, false, nil
 	}
-	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st), &st)
+	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st))
 	return id.Fileid, true, err
 }
 

@@ -75,7 +75,9 @@ func (fs *FS) redirect(n *node) error {
 	if err := fs.setRedirect(n, path); err != nil {
 		return err
 	}
-	n.dir.stack.Store(&stack{parts: s.parts, redirect: path})
+	next := s.with(s.parts)
+	next.redirect = path
+	n.dir.stack.Store(next)
 	return nil
 }
 

@@ -176,7 +176,7 @@ func (in *names) markWhiteouts() error {
 
 // restack replaces a directory's stack by one whose part in the upper differs.
 func (n *node) restack(s *stack, f func(*stackPart)) {
-	next := &stack{parts: append([]stackPart(nil), s.parts...), redirect: s.redirect}
+	next := s.with(append([]stackPart(nil), s.parts...))
 	f(&next.parts[0])
 	n.dir.stack.Store(next)
 }

@@ -24,33 +24,33 @@ func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
 // stackOf says in which layers a directory exists. Without lower layers it is
 // the upper alone and costs nothing.
 func (fs *FS) stackOf(n *node) (*stack, error) {
-	if s := n.dir.stack.Load(); s != nil {
+	s := n.dir.stack.Load()
+	if fs.fresh(s) {
 		return s, nil
 	}
 	if !fs.marked {
-		return n.dir.setStack(&stack{parts: []stackPart{{dir: new(partDir)}}}), nil
+		return n.dir.setStack(nil, &stack{parts: []stackPart{{dir: new(partDir)}}}), nil
 	}
-	p := n.places.Load()
-	if p == nil {
-		return nil, syscall.ESTALE
-	}
-	parent, err := fs.stackOf(p.parent)
+	epoch := fs.epoch.Load()
+	var next *stack
+	err := n.tryPlaces(func(p *place) (err error) {
+		next, err = fs.findStack(n, p, s)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	s, err := fs.findStack(p, parent)
-	if err != nil {
-		return nil, err
-	}
-	return n.dir.setStack(s), nil
+	next.epoch = epoch
+	next.compare(s)
+	return n.dir.setStack(s, next), nil
 }
 
-// setStack keeps the first stack that was found.
-func (d *dirState) setStack(s *stack) *stack {
-	if d.stack.CompareAndSwap(nil, s) {
-		return s
+// setStack replaces a stack that is not fresh, or nil, by the first that was found.
+func (d *dirState) setStack(old, s *stack) *stack {
+	if !d.stack.CompareAndSwap(old, s) {
+		return d.stack.Load()
 	}
-	return d.stack.Load()
+	return s
 }
 
 // dirFD gives a descriptor of a directory in one layer; release it.
@@ -127,11 +127,14 @@ func (fs *FS) verify(n *node, dirfd int, p *place, fd int) error {
 }
 
 func (fs *FS) verifyStat(n *node, dirfd int, p *place, st *sysStat) error {
-	found := fs.identity(p.layer, st)
+	return fs.verifyID(n, dirfd, p, fs.identity(p.layer, st))
+}
+
+func (fs *FS) verifyID(n *node, dirfd int, p *place, found ID) error {
 	if found == n.behind() {
 		return nil
 	}
-	id, err := fs.trueID(p.layer, dirfd, cString(p.name), found, st)
+	id, err := fs.trueID(p.layer, dirfd, cString(p.name), found)
 	if err != nil || id != n.id {
 		return syscall.ESTALE
 	}
@@ -143,6 +146,15 @@ func (fs *FS) verifyStat(n *node, dirfd int, p *place, st *sysStat) error {
 
 // stat gives an object's present attributes.
 func (fs *FS) stat(n *node, st *sysStat) error {
+	err := fs.statUnder(n, st)
+	if err == nil && n.dir != nil {
+		n.raise(st)
+	}
+	return err
+}
+
+// statUnder gives the attributes of the file under n.
+func (fs *FS) statUnder(n *node, st *sysStat) error {
 	if f := fs.anyFile(n); f != nil {
 		err := sysFstat(f.fd, st)
 		f.release()
@@ -174,7 +186,7 @@ func (fs *FS) anyFile(n *node) *openFile {
 	if n.dir == nil {
 		return n.file.acquire()
 	}
-	if s := n.dir.stack.Load(); s != nil {
+	if s := n.dir.stack.Load(); fs.fresh(s) {
 		return s.parts[0].dir.acquire()
 	}
 	return nil

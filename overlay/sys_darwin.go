@@ -258,3 +258,12 @@ func bootID() string {
 	s, _ := unix.Sysctl("kern.bootsessionuuid")
 	return s
 }
+
+// fsType is the name of the type of the file system that fd is on.
+func fsType(fd int) string {
+	var b unix.Statfs_t
+	if unix.Fstatfs(fd, &b) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(b.Fstypename[:])
+}

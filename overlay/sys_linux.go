@@ -273,3 +273,31 @@ func bootID() string {
 	n, _ := unix.Read(fd, b)
 	return string(b[:max(n, 0)])
 }
+
+// fsType is the name of the type of the file system that fd is on, or its number in
+// statfs(2).
+func fsType(fd int) string {
+	var b unix.Statfs_t
+	if unix.Fstatfs(fd, &b) != nil {
+		return "unknown"
+	}
+	switch int64(b.Type) {
+	case unix.EXT4_SUPER_MAGIC: // ext2 and ext3 say the same
+		return "ext4"
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlay"
+	case unix.SQUASHFS_MAGIC:
+		return "squashfs"
+	case unix.NFS_SUPER_MAGIC:
+		return "nfs"
+	case unix.FUSE_SUPER_MAGIC:
+		return "fuse"
+	}
+	return "0x" + strconv.FormatUint(uint64(uint32(b.Type)), 16)
+}

@@ -22,7 +22,14 @@ type trail struct {
 
 // findStack looks for the directory in the layers of its parent, from the
 // layer in which its name was found downwards, and where redirects lead.
-func (fs *FS) findStack(p *place, parent *stack) (*stack, error) {
+func (fs *FS) findStack(n *node, p *place, old *stack) (*stack, error) {
+	parent, err := fs.stackOf(p.parent)
+	if err != nil {
+		return nil, err
+	}
+	if parent.onlyIn(old) {
+		return old.with(old.parts), nil
+	}
 	s := new(stack)
 	t := trail{fs: fs, name: p.plain()}
 	from, parts := p.parent, parent.parts
@@ -33,6 +40,12 @@ func (fs *FS) findStack(p *place, parent *stack) (*stack, error) {
 		}
 		name := t.name
 		part, err := t.lookIn(from, in)
+		if err == syscall.ESTALE && in != &parts[0] {
+			part, err = nil, nil // a lower layer has lost the parent: nothing is in it
+		}
+		if err == nil && part != nil && len(s.parts) == 0 {
+			err = fs.nowIn(n, p, part)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +129,10 @@ func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) 
 	if err != nil {
 		return nil, err
 	}
-	part := &stackPart{layer: layer, dir: new(partDir), whiteouts: marks.whiteouts, impure: marks.impure}
+	part := &stackPart{
+		layer: layer, id: t.fs.identity(layer, &st), ctime: st.ctime, dir: new(partDir),
+		whiteouts: marks.whiteouts, impure: marks.impure,
+	}
 	if marks.opaque {
 		t.stop = true
 	} else if layer < len(t.fs.layers)-1 {
