@@ -422,22 +422,22 @@ func (fs *FS) unindex(n *node) {
 
 // raise makes sure that a name and what it stands for are in the upper, and can get
 // another name: a directory shows the same under any.
-func (fs *FS) raise(c Caller, d *node, name []byte) error {
+func (fs *FS) raise(c Caller, d *node, name []byte) (*node, error) {
 	var st sysStat
 	n, err := fs.lookup(d, name, &st)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := fs.copyUp(c, n); err != nil {
-		return err
+		return nil, err
 	}
 	if !n.isDir() {
-		return fs.raiseName(c, d, n, name)
+		return n, fs.raiseName(c, d, n, name)
 	}
 	if err := fs.redirect(n); err != syscall.ENAMETOOLONG {
-		return err
+		return n, err
 	}
-	return fs.raiseInside(c, n)
+	return n, fs.raiseInside(c, n)
 }
 
 // raiseInside copies up everything in a directory whose path is too long for a redirect,
@@ -451,7 +451,7 @@ func (fs *FS) raiseInside(c Caller, n *node) error {
 		return err
 	}
 	for _, name := range names {
-		if err := fs.raise(c, n, []byte(name)); err != nil && err != syscall.ENOENT {
+		if _, err := fs.raise(c, n, []byte(name)); err != nil && err != syscall.ENOENT {
 			return err
 		}
 	}

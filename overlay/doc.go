@@ -56,6 +56,11 @@
 //   - A directory with a redirect that overlayfs refuses (EINVAL, EACCES) is there, but what is
 //     inside is not to be had: a look-up of the directory itself need not read the mark.
 //
+// A rename is one step, or two when it leaves a name that lower layers have for one that
+// is taken: overlayfs has RENAME_WHITEOUT for that, which not every system has. Then WORK/rename
+// says what is about to happen, WORK/rename-whiteout is to take the old name, and a start that
+// finds the first step taken takes the second; see intent.go.
+//
 // # Open files that are removed
 //
 // NFSv3 has no open state: a client renames a file that is removed while it is open,
@@ -91,7 +96,8 @@
 //
 // Since look-ups take no lock, a name is looked at twice where it matters: an object that
 // is being renamed is known by both names for a moment (node.tryPlaces), a name that is
-// met for the first time is checked again (metTooLate, meetAgain), and a lower
+// met for the first time is checked again (metTooLate, meetAgain) and looked up anew when
+// it went to another object meanwhile (errReplaced), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
 // moment, under a lock of the object's own (modeLocks). A symbolic link mode-INODE-WAS-WIDE

@@ -40,7 +40,8 @@ type FS struct {
 	epoch      atomic.Uint64
 	refreshing sync.Mutex
 	// moving is held by renames from one directory into another, so that the
-	// tree's shape is steady while they lock two directories.
+	// tree's shape is steady while they lock two directories. Over lower layers it is
+	// held by all, so that an intent's paths are good until its end.
 	moving sync.Mutex
 
 	tmp      atomic.Uint64 // names in the work directory
@@ -93,7 +94,10 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.openState(o.State); err != nil {
 		return err
 	}
-	return fs.loadSilly()
+	if err := fs.loadSilly(); err != nil {
+		return err
+	}
+	return fs.finishRename(o.Work)
 }
 
 // maxLowers leaves a layer's number room in a byte.

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"syscall"
 )
 
@@ -76,6 +77,20 @@ func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
 
 // lookup gives the object that a name stands for, and its attributes.
 func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
+	for range maxRetries {
+		n, err := fs.lookupOnce(d, name, st)
+		if err != errReplaced {
+			return n, err
+		}
+	}
+	return nil, syscall.ESTALE
+}
+
+// errReplaced says that a name was removed, or stands for another object, since it
+// was found.
+var errReplaced = errors.New("name was replaced")
+
+func (fs *FS) lookupOnce(d *node, name []byte, st *sysStat) (*node, error) {
 	var c cName
 	var f found
 	var n *node
@@ -100,7 +115,8 @@ func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
 	return fs.meet(d, name, f, true)
 }
 
-// meet gives the node of what was found under a name and makes it known there.
+// meet gives the node of what was found under a name and makes it known there. Without
+// the directory's lock it can give errReplaced.
 func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
 	id, err := fs.idOf(d, name, f)
 	if err != nil {
@@ -155,7 +171,7 @@ func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, 
 		n.setBehind(fs.identity(0, &f.st))
 	} else if !locked && fs.metTooLate(n, d, name, f) {
 		fs.forget(n)
-		return nil, syscall.ENOENT
+		return nil, errReplaced
 	}
 	return n, fs.attachLinks(n)
 }
@@ -185,7 +201,7 @@ func (fs *FS) meetAgain(n, d *node, name []byte, f *found, locked bool) error {
 			return err
 		}
 		if f.st.ino != was {
-			return syscall.ENOENT
+			return errReplaced
 		}
 	}
 	fs.name(n, d, name, f.layer)

@@ -50,8 +50,8 @@ func TestMeetAfterRemoval(t *testing.T) {
 	if err := fs.Remove(blocking, fs.Root(), name, &w); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fs.meet(fs.root, name, &early, false); err != syscall.ENOENT {
-		t.Errorf("error is %v, want ENOENT", err)
+	if _, err := fs.meet(fs.root, name, &early, false); err != errReplaced {
+		t.Errorf("error is %v, want %v", err, errReplaced)
 	}
 	if err := fs.Getattr(a.ID, &a); err != syscall.ESTALE {
 		t.Errorf("the removed file's handle gives %v", err)

@@ -125,28 +125,35 @@ func (in *names) whiteout(name *byte) error {
 	if err := makeWhiteout(fs, work.fd, tmp); err != nil {
 		return err
 	}
-	var st sysStat
-	if sysStatAt(in.dir.fd, name, &st) == nil && st.isDir() {
-		// A directory that gets another parent has to be writable.
-		err = fs.ifAllowed(in.dir.fd, name, 0o700, func() error { return sysExchangeAt(work.fd, tmp, in.dir.fd, name) })
-		if err == nil {
-			_ = fs.discard(work.fd, tmp) // what is left is swept at the next start
-			return nil
-		}
-	} else {
-		err = sysRenameAt(work.fd, tmp, in.dir.fd, name)
-	}
-	if err != nil {
+	if err = fs.hideAt(work.fd, tmp, in.dir.fd, name); err != nil {
 		_ = removeAt(work.fd, tmp)
 	}
 	return err
 }
 
+// hideAt puts a whiteout from the work directory in a name's place.
+func (fs *FS) hideAt(workfd int, whiteout *byte, dirfd int, name *byte) error {
+	var st sysStat
+	if sysStatAt(dirfd, name, &st) != nil || !st.isDir() {
+		return sysRenameAt(workfd, whiteout, dirfd, name)
+	}
+	// A directory that gets another parent has to be writable.
+	err := fs.ifAllowed(dirfd, name, 0o700, func() error { return sysExchangeAt(workfd, whiteout, dirfd, name) })
+	if err == nil {
+		_ = fs.discard(workfd, whiteout) // what is left is swept at the next start
+	}
+	return err
+}
+
 func makeWhiteout(fs *FS, dirfd int, name *byte) error {
-	if err := fs.makeEmpty(dirfd, name); err != nil {
+	err := fs.makeEmpty(dirfd, name)
+	if err != nil {
 		return err
 	}
-	return setMark(dirfd, name, markWhiteout, []byte("y"))
+	if err = setMark(dirfd, name, markWhiteout, []byte("y")); err != nil {
+		_ = sysUnlinkAt(dirfd, name, 0)
+	}
+	return err
 }
 
 func (fs *FS) makeEmpty(dirfd int, name *byte) error {

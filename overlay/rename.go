@@ -15,8 +15,14 @@ func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, w
 }
 
 func (fs *FS) tryRename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
-	if err := fs.readyToMove(c, from, fromName, to); err != nil {
+	if err := fs.readyToMove(c, from, fromName, to, toName); err != nil {
 		return err
+	}
+	if from != to || fs.marked {
+		if err := acquire(c, &fs.moving); err != nil {
+			return err
+		}
+		defer fs.moving.Unlock()
 	}
 	src, dst, unlock, err := fs.changeTwo(c, from, to, wfrom, wto)
 	if err != nil {
@@ -29,7 +35,7 @@ func (fs *FS) tryRename(c Caller, from ID, fromName []byte, to ID, toName []byte
 // readyToMove copies up, before anything is locked, both directories of a rename
 // and what is about to be renamed. A directory that lower layers have too gets a redirect:
 // until it is moved that shows nothing else than before.
-func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID) error {
+func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID, toName []byte) error {
 	d, err := fs.changeable(c, from)
 	if err != nil {
 		return err
@@ -37,29 +43,45 @@ func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID) error {
 	if !d.isDir() {
 		return syscall.ENOTDIR
 	}
-	t, err := fs.changeable(c, to)
+	dst, err := fs.changeable(c, to)
 	if err != nil || !fs.marked {
 		return err
 	}
-	if !t.isDir() {
+	if !dst.isDir() {
 		return syscall.ENOTDIR
 	}
-	return fs.raise(c, d, name)
+	n, err := fs.raise(c, d, name)
+	if err != nil || n.isRegular() {
+		return err
+	}
+	return fs.readyToDisplace(c, d, name, n, dst, toName)
 }
 
-// changeTwo locks the directories of a rename: an ancestor first, else in the
+// readyToDisplace copies up what is about to be replaced by an object that leaves a hidden
+// name, since the two have to be exchanged. (A regular file is linked instead.)
+func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toName []byte) error {
+	var st sysStat
+	old, err := fs.lookup(dst, toName, &st)
+	if err == syscall.ENOENT || err == nil && old.isDir() != n.isDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var cn cName
+	hidden, err := fs.showsThrough(d, cn.set(name))
+	if err != nil || !hidden {
+		return err
+	}
+	return fs.copyUp(c, old)
+}
+
+// changeTwo locks the directories of a rename, for who holds fs.moving where they are
+// two: an ancestor first, else in the
 // order of their numbers.
 func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
 	if from == to {
-		src, err = fs.change(c, from, wfrom)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		*wto = *wfrom
-		return src, src, func() { src.done(wfrom); *wto = *wfrom }, nil
-	}
-	if err := acquire(c, &fs.moving); err != nil {
-		return nil, nil, nil, err
+		return fs.changeOne(c, from, wfrom, wto)
 	}
 	first, second, w1, w2 := from, to, wfrom, wto
 	if fs.lockSecond(from, to) {
@@ -67,24 +89,31 @@ func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *na
 	}
 	a, err := fs.change(c, first, w1)
 	if err != nil {
-		fs.moving.Unlock()
 		return nil, nil, nil, err
 	}
 	b, err := fs.change(c, second, w2)
 	if err != nil {
 		a.done(w1)
-		fs.moving.Unlock()
 		return nil, nil, nil, err
 	}
 	unlock = func() {
 		b.done(w2)
 		a.done(w1)
-		fs.moving.Unlock()
 	}
 	if first == from {
 		return a, b, unlock, nil
 	}
 	return b, a, unlock, nil
+}
+
+// changeOne locks the one directory of a rename.
+func (fs *FS) changeOne(c Caller, dir ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
+	in, err := fs.change(c, dir, wfrom)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	*wto = *wfrom
+	return in, in, func() { in.done(wfrom); *wto = *wfrom }, nil
 }
 
 // lockSecond reports whether from has to be locked after to.
@@ -237,41 +266,57 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
-	swap, err := dst.readyToSwap(n, old, to, t, hidden)
+	way, err := dst.wayToMove(n, old, to, t, hidden)
 	if err != nil {
 		return err
 	}
 	// The new name is known before it is there: should the process end in between,
 	// the object is found under one of the two.
 	fs.name(n, dst.node, toName, 0)
-	if swap {
-		err = src.swap(from, dst, to, hidden)
-	} else {
+	switch way {
+	case moveAlone:
 		err = sysRenameAt(src.dir.fd, from, dst.dir.fd, to)
+	case moveSwapping:
+		err = src.swap(from, dst, to, hidden)
+	case moveDisplacing:
+		err = src.displace(n, from, dst, to, t)
 	}
 	if err != nil {
 		fs.unname(n, dst.node, toName)
 		return err
 	}
 	fs.moved(src, dst, n, old, fromName, toName, t)
-	if hidden && !swap {
-		return src.whiteout(from)
-	}
 	return nil
 }
 
-// readyToSwap reports whether an object and a whiteout are to change places. A
-// directory has to: rename(2) does not put one in a whiteout's place. What leaves a
-// hidden name had better, for it is hidden then in the same step: unless the new name
-// has an object to lose, a whiteout is put there first.
-func (in *names) readyToSwap(n, old *node, to *byte, t *found, hidden bool) (bool, error) {
-	if t.whiteout && t.layer == 0 {
-		return hidden || n.isDir(), nil
+// The ways to move an object in the upper.
+type moveWay uint8
+
+const (
+	moveAlone moveWay = iota
+	// moveSwapping exchanges the object for the whiteout under the new name.
+	moveSwapping
+	// moveDisplacing takes an object's place and leaves a whiteout; see intent.
+	moveDisplacing
+)
+
+// wayToMove says how an object is to be moved. In a whiteout's place a directory has to
+// be exchanged for it: rename(2) does not put one there. What leaves a hidden name had
+// better, for it is hidden then in the same step: unless the new name has an object
+// to lose, a whiteout is put there first.
+func (in *names) wayToMove(n, old *node, to *byte, t *found, hidden bool) (moveWay, error) {
+	onWhiteout := t.whiteout && t.layer == 0
+	switch {
+	case onWhiteout && (hidden || n.isDir()):
+		return moveSwapping, nil
+	case !hidden:
+		return moveAlone, nil
+	case old == nil:
+		return moveSwapping, in.whiteout(to)
+	case t.layer != 0 && !n.isRegular():
+		return 0, syscall.ESTALE // replaced since it was copied up
 	}
-	if !hidden || old != nil {
-		return false, nil
-	}
-	return true, in.whiteout(to)
+	return moveDisplacing, nil
 }
 
 // swap lets an object and a whiteout change places. The whiteout stays where the name

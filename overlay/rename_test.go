@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -316,7 +318,7 @@ func TestRenameIntoItself(t *testing.T) {
 func TestRenameHidesAtOnce(t *testing.T) {
 	tr := newTree(t, 1)
 	for i := range 200 {
-		mustWrite(t, fmt.Sprintf("%s/f%d", tr.options.Lowers[0], i), "low")
+		mustWrite(t, fmt.Sprintf("%s/f%d", tr.options.Lowers[0], i), "lower object")
 	}
 	tr.open()
 	for i := range 200 {
@@ -336,5 +338,50 @@ func TestRenameHidesAtOnce(t *testing.T) {
 			t.Fatalf("%s is there, and nothing hides %s", to, from)
 		}
 		<-moved
+	}
+}
+
+// What leaves a lower name for one that is taken shows under one of the two names at every
+// moment; the lower object does not show, and the new name is never missing.
+func TestRenameDisplacesAtOnce(t *testing.T) {
+	for _, layer := range []string{"upper", "lower"} {
+		t.Run("over one of the "+layer, func(t *testing.T) {
+			tr := newTree(t, 1)
+			low := tr.options.Lowers[0]
+			for i := range 100 {
+				mustWrite(t, fmt.Sprintf("%s/a%d", low, i), "lower object")
+				mustWrite(t, fmt.Sprintf("%s/b%d", map[string]string{"upper": tr.options.Upper, "lower": low}[layer], i), "old")
+			}
+			tr.open()
+			for i := range 100 {
+				from, to := fmt.Sprint("a", i), fmt.Sprint("b", i)
+				tr.remove(tr.Root(), from)
+				tr.create(tr.Root(), from, "new")
+				var moved atomic.Bool
+				var looked sync.WaitGroup
+				looked.Go(func() {
+					for last := false; !last; {
+						last = moved.Load()
+						if a, err := tr.tryWalk(from); err == nil && a.Size != uint64(len("new")) || last && err == nil {
+							t.Errorf("%s is %+v", from, a)
+						}
+						if _, err := tr.tryWalk(to); err != nil {
+							t.Errorf("%s: %v", to, err)
+						}
+					}
+				})
+				tr.mustRename(tr.Root(), from, tr.Root(), to)
+				moved.Store(true)
+				looked.Wait()
+				if got := tr.read(tr.walk(to).ID); got != "new" {
+					t.Errorf("%s reads %q", to, got)
+				}
+			}
+			tr.reopen()
+			if got := tr.list(tr.Root()); len(got) != 100 {
+				t.Errorf("there are %d names left: %q", len(got), got)
+			}
+			tr.sameAsKernel()
+		})
 	}
 }
