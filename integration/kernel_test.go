@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"flag"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
+var fsxSteps = flag.Int("fsx", 60_000, "random operations of the guest's TestOverFsx")
+
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
 func TestKernelClient(t *testing.T) {
 	kit, err := uml.Setup(t.Context(), t.Output())
@@ -24,28 +28,27 @@ func TestKernelClient(t *testing.T) {
 	programs := buildPrograms(t)
 	// The state is the server's default place for it, but on the scratch.
 	serve := []string{"nixnfsd", "serve", "--upper", "%E", "--state", "%S/state", "--listen", "127.0.0.1:%P"}
-	const lower = "/scratch/lower"
+	const lower1, lower2 = "/scratch/lower1", "/scratch/lower2"
+	over := slices.Concat(serve, []string{"--lower", lower1, "--lower", lower2})
+	lowers := []string{"NIXNFSD_LOWERS=" + lower1 + ":" + lower2}
 	tests := []struct {
 		name       string
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^TestNixLower$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestOver.*)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestOver.*)$"}},
 		{
 			// Any directory of the guest's does as a lower here.
 			"layers",
 			uml.Config{Server: slices.Concat(serve, []string{"--lower", "/usr/share/common-licenses"}), ServerUID: 1000, TestUID: 1000, Mount: true},
 			[]string{"-test.run=^Test(Posix|GoFuse|Silly)"},
 		},
-		{
-			// The test fills the lower and starts the server itself.
-			"lower",
-			uml.Config{Server: slices.Concat(serve, []string{"--lower", lower}), ServerUID: 1000, Env: []string{"NIXNFSD_LOWER=" + lower}},
-			[]string{"-test.run=^TestNixLower$"},
-		},
+		// These fill the lowers and start the server themselves.
+		{"lower", uml.Config{Server: over, ServerUID: 1000, Env: lowers}, []string{"-test.run=^TestNixLower$"}},
+		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@
 package guest
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"testing"
@@ -59,11 +60,12 @@ func Export(t testing.TB) string {
 // Control has the guest do one thing with the server or its mount, and
 // returns when it is done. Verbs are start (and wait until it listens), stop
 // (SIGTERM), kill (SIGKILL), restart (kill and start), mount and umount. Any
-// user may ask. A server that ends otherwise ends the whole run as failed.
-// Outside the guest the test is skipped.
+// user may ask, and cleanups may. A server that ends otherwise ends the whole run
+// as failed. Outside the guest the test is skipped.
 func Control(t testing.TB, verb string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), fromEnv(t, EnvControl), verb).CombinedOutput()
+	ctx := context.WithoutCancel(t.Context()) // which ends before the cleanups
+	out, err := exec.CommandContext(ctx, fromEnv(t, EnvControl), verb).CombinedOutput()
 	if err != nil {
 		t.Fatalf("control %s: %v: %s", verb, err, out)
 	}

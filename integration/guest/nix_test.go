@@ -22,6 +22,7 @@ import (
 // How many regular files the tree has that goes into the store.
 const (
 	treeFiles      = 5000
+	lowerTreeFiles = 2000
 	smallTreeFiles = 500
 )
 

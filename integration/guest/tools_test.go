@@ -211,3 +211,37 @@ func TestFio(t *testing.T) {
 		})
 	}
 }
+
+// TestOverFio has eight jobs write to files of the lower layers and of the upper, each
+// to its own and all to one, and read back, comparing checksums.
+func TestOverFio(t *testing.T) {
+	const size = 2 << 20 // of a job's part
+	fio := func(dir, name string, args ...string) {
+		t.Helper()
+		common := []string{
+			"--name=" + name, "--directory=" + dir, "--thread", "--numjobs=8", fmt.Sprint("--size=", size), "--minimal",
+			"--ioengine=psync", "--verify=crc32c", "--verify_fatal=1", "--fallocate=none",
+		}
+		newTool(t, dir, "fio").run("fio", append(common, args...)...)
+	}
+	shared := []string{"--filename=shared", fmt.Sprint("--offset_increment=", size)}
+	l := layered(t, func(lowers []string) {
+		fio(lowers[0], "first", "--rw=write", "--bs=64k", "--do_verify=0")
+		fio(lowers[1], "second", "--rw=write", "--bs=64k", "--do_verify=0")
+		fio(lowers[1], "shared", append(shared, "--rw=write", "--bs=64k", "--do_verify=0")...)
+	})
+	before := []tree{readTree(t, l.lowers[0]), readTree(t, l.lowers[1])}
+	for _, name := range []string{"first", "second"} {
+		fio(l.merged, name, "--rw=write", "--bs=64k", "--verify_only")
+		fio(l.merged, name, "--rw=randrw", "--bs=4k", "--do_verify=1")
+		fio(l.merged, name, "--rw=randwrite", "--bsrange=512-100k", "--bs_unaligned=1", "--do_verify=1")
+	}
+	fio(l.merged, "shared", append(shared, "--rw=write", "--bs=64k", "--verify_only")...)
+	fio(l.merged, "shared", append(shared, "--rw=randwrite", "--bs=4k", "--do_verify=1")...)
+	fio(l.merged, "new", "--rw=randwrite", "--bs=16k", "--fsync=32", "--do_verify=1")
+	for i, lower := range l.lowers {
+		if d := diff(readTree(t, lower), before[i]); d != "" {
+			t.Errorf("lower layer %d changed:\n%s", i, d)
+		}
+	}
+}
