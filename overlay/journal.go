@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,9 @@ type journal struct {
 	records int
 	// look is at how many records to look next whether that is due.
 	look int
-	err  error // the journal is not kept any more
+	// all gives the records that make the present state.
+	all func(put func(*record))
+	err error // the journal is not kept any more
 }
 
 const (
@@ -109,15 +112,16 @@ func journalHead(layers []layer) []byte {
 	return append([]byte("nixnfsd1"), n[:]...)
 }
 
-// openJournal opens the journal in dir and gives its records to replay.
-func openJournal(dir string, layers []layer, replay func(*record)) (*journal, error) {
-	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(layers)}
+// openJournal opens the journal in dir and gives its records to replay. all gives
+// the records of the present state, when the journal is rewritten.
+func openJournal(dir string, layers []layer, replay func(*record), all func(put func(*record))) (*journal, error) {
+	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(layers), all: all}
 	b, err := readRegular(j.path)
 	if err != nil {
 		return nil, fmt.Errorf("read the places of known objects: %w", err)
 	}
 	if len(b) < len(j.head) || string(b[:len(j.head)]) != string(j.head) {
-		return j, j.begin(j.rewrite(func(func(*record)) {}))
+		return j, j.begin(j.rewriteLocked())
 	}
 	rest := b[len(j.head):]
 	for {
@@ -229,11 +233,28 @@ func (j *journal) add(r record) {
 	}
 	var buf [maxRecord]byte
 	b := r.append(buf[:0])
+	if !j.store(b) {
+		j.err = j.rewriteLocked() // the record is part of the present state
+		return
+	}
+	j.at += len(b)
+	j.records++
+}
+
+// store puts a record into the mapping. It reports false when the file was cut short
+// behind our back: a store to where it was is a fault, and would end the process.
+// (To expect it costs 10 ns; a system call would take a hundred times as long.)
+func (j *journal) store(b []byte) (ok bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
 	// The length goes last: until then the record is not there.
 	copy(j.win[j.at+2:], b[2:])
 	copy(j.win[j.at:], b[:2])
-	j.at += len(b)
-	j.records++
+	return true
 }
 
 // worn reports whether most of the journal is of no use any more.
@@ -250,21 +271,17 @@ func (j *journal) worn(live func() int) bool {
 	return j.records > 4*live()
 }
 
-// rewriteOrGiveUp rewrites the journal while it is in use.
-func (j *journal) rewriteOrGiveUp(each func(put func(*record))) {
-	if err := j.rewrite(each); err != nil {
-		j.mu.Lock()
-		j.err = err
-		j.mu.Unlock()
-	}
-}
-
-// rewrite replaces the journal by what each gives. Nothing is synced: after a
-// power cut it is of no use.
-func (j *journal) rewrite(each func(put func(*record))) error {
+// rewrite rewrites the journal while it is in use, or gives it up.
+func (j *journal) rewrite() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	size, err := j.writeNew(each)
+	j.err = j.rewriteLocked()
+}
+
+// rewriteLocked replaces the journal by the present state. Nothing is synced: after a
+// power cut it is of no use.
+func (j *journal) rewriteLocked() error {
+	size, err := j.writeNew()
 	if err == nil {
 		err = os.Rename(j.path+".new", j.path)
 	}
@@ -277,7 +294,7 @@ func (j *journal) rewrite(each func(put func(*record))) error {
 	return j.open(size)
 }
 
-func (j *journal) writeNew(each func(put func(*record))) (size int64, err error) {
+func (j *journal) writeNew() (size int64, err error) {
 	f, err := os.OpenFile(j.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, err
@@ -287,7 +304,7 @@ func (j *journal) writeNew(each func(put func(*record))) (size int64, err error)
 	_, err = w.Write(j.head)
 	size, j.records, j.look = int64(len(j.head)), 0, 0
 	var b []byte
-	each(func(r *record) {
+	j.all(func(r *record) {
 		b = r.append(b[:0])
 		if err == nil {
 			_, err = w.Write(b)

@@ -32,6 +32,22 @@ func TestFullDisk(t *testing.T) {
 	tr.reopen()
 }
 
+// TestJournalCutShort empties the journal under a running server, as a shell does with
+// ": > places": the server goes on, and handles work after a restart.
+func TestJournalCutShort(t *testing.T) {
+	tr := newTree(t, 0).open()
+	before := tr.create(tr.Root(), "before", "before")
+	if err := os.Truncate(filepath.Join(tr.options.State, "places"), 0); err != nil {
+		t.Fatal(err)
+	}
+	after := tr.create(tr.Root(), "after", "after")
+	more := tr.create(tr.Root(), "more", "more")
+	tr.reopen()
+	if got := tr.read(before.ID) + tr.read(after.ID) + tr.read(more.ID); got != "beforeaftermore" {
+		t.Errorf("content: %q", got)
+	}
+}
+
 // fill writes to a file until the disk is full.
 func fill(t *testing.T, path string) {
 	t.Helper()

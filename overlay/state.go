@@ -18,7 +18,7 @@ func (fs *FS) openState(dir string) error {
 		return err
 	}
 	r := replayer{fs: fs, missing: map[ID][]waiting{}}
-	j, err := openJournal(dir, fs.layers, r.replay)
+	j, err := openJournal(dir, fs.layers, r.replay, fs.dump)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (fs *FS) settlePlace(n *node, p *place) error {
 // compact rewrites a journal that holds little of use.
 func (fs *FS) compact() {
 	if fs.journal.worn(fs.nodes.len) {
-		fs.journal.rewriteOrGiveUp(fs.dump)
+		fs.journal.rewrite()
 	}
 }
 
