@@ -10,7 +10,7 @@ import (
 // fill makes the attributes that clients see of those of the file under n.
 func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
 	if n.dir != nil {
-		n.raise(st)
+		fs.showTimes(n, st)
 	}
 	*a = Attr{
 		ID: n.id, Mode: st.mode, Nlink: st.nlink, UID: st.uid, GID: st.gid, Size: st.size, Used: st.used,
@@ -149,6 +149,9 @@ func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
 		return err
 	}
 	defer p.release()
+	if n.isDir() && s.SetMtime != DontChange {
+		n.dir.changed.Store(nil)
+	}
 	if s.SetMode || s.SetUID || s.SetGID {
 		defer fs.modes.lock(st.ino)()
 	}
@@ -236,5 +239,8 @@ func (fs *FS) Stat(s *FSStat) error {
 	}
 	defer dir.release()
 	*s = FSStat{MaxFileSize: 1<<63 - 1, TimeDelta: Time{Nsec: 1}, FSID: fs.layers[0].dev}
+	if fs.coarse {
+		s.TimeDelta = Time{Sec: 1}
+	}
 	return sysStatfs(dir.fd, s)
 }

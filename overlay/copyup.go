@@ -69,14 +69,18 @@ func (fs *FS) copyPlace(n *node, p *place) error {
 	}
 	defer work.release()
 	var st sysStat
-	if err := sysStatAt(from.fd, cString(p.name), &st); err != nil {
+	name, err := fs.onDisk(p.layer, from.fd, cString(p.name))
+	if err != nil {
+		return gone(err)
+	}
+	if err := sysStatAt(from.fd, name, &st); err != nil {
 		return gone(err)
 	}
 	if err := fs.verifyStat(n, from.fd, p, &st); err != nil {
 		return err
 	}
 	tmp := cString(fs.tmpName())
-	c := copier{fs: fs, from: from.fd, name: cString(p.name), work: work.fd, tmp: tmp, st: &st}
+	c := copier{fs: fs, from: from.fd, name: name, work: work.fd, tmp: tmp, st: &st}
 	marked, err := c.copy(n.id)
 	if err == nil {
 		err = fs.publish(n, p, work.fd, tmp, &st, marked)
@@ -297,6 +301,9 @@ func (fs *FS) nowUp(n *node, p *place, found ID) {
 // putInUpper renames a copy into the upper. The directory's mode may forbid its
 // owner to write there, and its times must not show that anything happened.
 func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
+	if err := fs.keepCopiedName(name); err != nil {
+		return err
+	}
 	dir, err := fs.dirFD(d, 0)
 	if err != nil {
 		return err

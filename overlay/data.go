@@ -46,7 +46,11 @@ func (fs *FS) openPlace(n *node, p *place, write bool) (*openFile, error) {
 	if write && p.layer != 0 {
 		return nil, syscall.ESTALE
 	}
-	fd, err := fs.openOwned(dir.fd, p, write)
+	name, err := fs.onDisk(p.layer, dir.fd, cString(p.name))
+	if err != nil {
+		return nil, gone(err)
+	}
+	fd, err := fs.openOwned(dir.fd, name, p.layer, write)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -78,17 +82,17 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 // openOwned opens a file that the mode may forbid its owner to open. NFS has no
 // open: a client that opened a file before it became 0444 goes on to write to it,
 // and the server may have to open it anew for that.
-func (fs *FS) openOwned(dirfd int, p *place, write bool) (int, error) {
+func (fs *FS) openOwned(dirfd int, name *byte, layer int, write bool) (int, error) {
 	flags, need := openRead, uint32(0o400)
 	if write {
 		flags, need = openWrite, 0o600
 	}
-	fd, err := fs.openAt(dirfd, cString(p.name), flags, 0)
-	if err != syscall.EACCES || p.layer != 0 || fs.readOnly {
+	fd, err := fs.openAt(dirfd, name, flags, 0)
+	if err != syscall.EACCES || layer != 0 || fs.readOnly {
 		return fd, err
 	}
-	err = fs.allowed(dirfd, cString(p.name), need, func() error {
-		fd, err = fs.openAt(dirfd, cString(p.name), flags, 0)
+	err = fs.allowed(dirfd, name, need, func() error {
+		fd, err = fs.openAt(dirfd, name, flags, 0)
 		return err
 	})
 	return fd, err
@@ -238,8 +242,12 @@ func (fs *FS) readlinkAt(p *place, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	defer dir.release()
+	name, err := fs.onDisk(p.layer, dir.fd, cString(p.name))
+	if err != nil {
+		return buf, gone(err)
+	}
 	var b [maxTarget]byte
-	size, err := sysReadlinkAt(dir.fd, cString(p.name), b[:])
+	size, err := sysReadlinkAt(dir.fd, name, b[:])
 	if err == syscall.EINVAL { // the name went to what is no link
 		err = syscall.ESTALE
 	}

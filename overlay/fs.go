@@ -20,6 +20,11 @@ type FS struct {
 	// marked is set when the layers can hold overlayfs's marks: there are lower
 	// directories, or once were.
 	marked bool
+	// escaped is set when the upper holds stored names, and so all names inside are.
+	escaped bool
+	long    longNames
+	// coarse is set when the upper keeps whole seconds.
+	coarse bool
 
 	root  *node
 	work  *node // the work directory, a parent of what is half made
@@ -83,6 +88,9 @@ func (fs *FS) open(o *Options) error {
 		return err
 	}
 	if err := fs.openWork(o); err != nil {
+		return err
+	}
+	if err := fs.checkNames(o); err != nil {
 		return err
 	}
 	if err := fs.checkMarks(o); err != nil {

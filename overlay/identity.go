@@ -9,6 +9,12 @@ type layer struct {
 	// space tells apart equal inode numbers of different file systems: it is 0
 	// for the upper's, and the same for all layers of one file system.
 	space uint64
+	// escaped says that the layer holds stored names, folds that its volume finds a name
+	// by other spellings too.
+	escaped, folds bool
+	// hfsplus says that the layer is on HFS+ under Linux: a listing gives wrong numbers, and
+	// the time of birth has two values.
+	hfsplus bool
 }
 
 // spaceShift leaves 56 bits for inode numbers, as overlayfs's xino does.
@@ -17,16 +23,20 @@ const spaceShift = 56
 // identity names the inode that st describes.
 func (fs *FS) identity(in int, st *sysStat) ID {
 	l := &fs.layers[in]
+	gen := st.gen
+	if l.hfsplus { // its numbers do not come back
+		gen = 0
+	}
 	if st.dev != l.dev {
-		return ID{foreignFileid(st.dev, st.ino), st.gen}
+		return ID{foreignFileid(st.dev, st.ino), gen}
 	}
 	if l.space == 0 {
-		return ID{st.ino, st.gen}
+		return ID{st.ino, gen}
 	}
 	if st.ino>>spaceShift != 0 {
-		return ID{foreignFileid(st.dev, st.ino), st.gen}
+		return ID{foreignFileid(st.dev, st.ino), gen}
 	}
-	return ID{l.space<<spaceShift | st.ino, st.gen}
+	return ID{l.space<<spaceShift | st.ino, gen}
 }
 
 // foreignFileid names an inode of a file system that is mounted inside a layer,

@@ -40,7 +40,13 @@ func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
 		return err
 	}
 	defer dir.release()
+	if name, err = fs.onDisk(part.layer, dir.fd, name); err != nil {
+		return err
+	}
 	if err := sysStatAt(dir.fd, name, &f.st); err != nil {
+		return err
+	}
+	if err := fs.exactly(part.dir.spelt, dir.fd, name); err != nil {
 		return err
 	}
 	if fs.hides(part, dir.fd, name, &f.st) {
@@ -271,7 +277,7 @@ func (fs *FS) Lookup(dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, er
 		n = d.parent()
 		err = fs.stat(n, &st)
 	default:
-		n, err = fs.lookup(d, name, &st)
+		n, err = fs.lookup(d, fs.stored(name), &st)
 	}
 	if err != nil {
 		return true, err

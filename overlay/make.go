@@ -58,7 +58,7 @@ func (fs *FS) names(d *node) (*names, error) {
 		in.dir.release()
 		return nil, err
 	}
-	d.raise(&in.pre)
+	fs.showTimes(d, &in.pre)
 	if in.pre.nlink == 0 {
 		in.dir.release()
 		return nil, syscall.ESTALE
@@ -81,7 +81,10 @@ func (in *names) finish(w *Change) {
 	if sysFstat(in.dir.fd, &st) != nil {
 		return
 	}
-	if in.touched && st.mtime.within(clockTick, in.pre.mtime) {
+	switch {
+	case in.touched && in.fs.coarse:
+		in.node.advanced(in.pre.mtime, st.mtime)
+	case in.touched && st.mtime.within(clockTick, in.pre.mtime):
 		m := in.pre.mtime
 		if m.Nsec++; m.Nsec == 1e9 {
 			m = Time{Sec: m.Sec + 1}
@@ -91,7 +94,6 @@ func (in *names) finish(w *Change) {
 			_ = sysFstat(in.dir.fd, &st)
 		}
 	}
-	in.node.raise(&st)
 	w.HasPost = true
 	in.fs.fill(in.node, &st, &w.Post)
 }
@@ -110,6 +112,10 @@ func (t Time) within(d time.Duration, u Time) bool {
 // file's times until the client sets them (RFC 1813 §3.3.8), so that the same
 // call sent again finds it, after a restart too.
 func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr, w *Change) error {
+	name, err := fs.storedNew(c, name)
+	if err != nil {
+		return err
+	}
 	in, err := fs.change(c, dir, w)
 	if err != nil {
 		return err
@@ -379,6 +385,10 @@ func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *
 
 // makeNode makes anything but a regular file with a call of the system.
 func (fs *FS) makeNode(c Caller, dir ID, name []byte, mode uint32, s *SetAttr, child *Attr, w *Change, mk func(dirfd int, name *byte) error) error {
+	name, err := fs.storedNew(c, name)
+	if err != nil {
+		return err
+	}
 	in, err := fs.change(c, dir, w)
 	if err != nil {
 		return err

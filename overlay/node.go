@@ -39,6 +39,8 @@ type dirState struct {
 	list atomic.Pointer[listing]
 	// version counts the changes to the directory's names.
 	version atomic.Uint64
+	// changed is a time that says more than the file system keeps; see coarse.go.
+	changed atomic.Pointer[Time]
 }
 
 // stack says in which layers a directory exists, topmost first. It does not change.

@@ -146,14 +146,18 @@ type merger struct {
 	seen map[string]struct{}
 }
 
-func (m *merger) add(dirfd int, ino uint64, typ uint8, name []byte) error {
+func (m *merger) add(dirfd int, ino uint64, typ uint8, disk []byte) error {
+	name, ok := m.fs.inside(m.part.layer, disk)
+	if !ok {
+		return nil
+	}
 	if m.seen != nil {
 		if _, ok := m.seen[string(name)]; ok {
 			return nil
 		}
 		m.seen[string(name)] = struct{}{}
 	}
-	id, ok, err := m.identify(dirfd, ino, typ, name)
+	id, ok, err := m.identify(dirfd, ino, typ, disk)
 	if err != nil || !ok {
 		return err
 	}
@@ -172,10 +176,11 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 	part := m.part
 	l := &m.fs.layers[part.layer]
 	maybeWhiteout := part.whiteouts && typ == unix.DT_REG || m.fs.marked && (typ == unix.DT_CHR || typ == unix.DT_UNKNOWN)
-	if !maybeWhiteout && !part.impure && l.space == 0 {
+	mustLook := maybeWhiteout || part.impure || l.hfsplus && typ == unix.DT_REG
+	if !mustLook && l.space == 0 {
 		return ino, true, nil
 	}
-	if !maybeWhiteout && !part.impure && ino>>spaceShift == 0 {
+	if !mustLook && ino>>spaceShift == 0 {
 		return l.space<<spaceShift | ino, true, nil
 	}
 	var c cName
@@ -304,7 +309,11 @@ func (p *pager) dot(name string, cookie uint64, n *node) bool {
 
 func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 	name := p.l.name(e)
-	p.entry = DirEntry{Name: name, Fileid: fileid, Cookie: e.cookie}
+	shown, ok := p.fs.shown(name)
+	if !ok {
+		return true, nil
+	}
+	p.entry = DirEntry{Name: shown, Fileid: fileid, Cookie: e.cookie}
 	if p.attrs {
 		var st sysStat
 		n, err := p.fs.lookup(p.d, name, &st)

@@ -157,6 +157,8 @@ type partDir struct {
 	// at is where in its layer the part is, when not under the directory's name in
 	// the parent's part: another name there, or a path from the layer's root.
 	at atomic.Pointer[string]
+	// spelt is how the names in it are spelt, where that has to be looked at.
+	spelt *spellings
 }
 
 func (d *partDir) where() string {
@@ -177,16 +179,16 @@ func (fs *FS) openRedirected(p *place, layer int, at string) (int, error) {
 		return -1, err
 	}
 	defer dir.release()
-	return fs.openPath(dir.fd, at)
+	return fs.openPath(layer, dir.fd, at)
 }
 
 // openPath opens a directory by a path of names; no symbolic link is followed.
-func (fs *FS) openPath(dirfd int, path string) (int, error) {
+func (fs *FS) openPath(layer, dirfd int, path string) (int, error) {
 	fd := dirfd
 	for more := true; more; {
 		var name string
 		name, path, more = strings.Cut(path, "/")
-		next, err := fs.openAt(fd, cString(name+"\x00"), openDir, 0)
+		next, err := fs.openIn(layer, fd, name)
 		if fd != dirfd {
 			unix.Close(fd)
 		}

@@ -7,7 +7,12 @@ import (
 // Rename moves an object from one name to another and replaces what has that
 // name.
 func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
-	err := fs.tryRename(c, from, fromName, to, toName, wfrom, wto)
+	fromName = fs.stored(fromName)
+	toName, err := fs.storedNew(c, toName)
+	if err != nil {
+		return err
+	}
+	err = fs.tryRename(c, from, fromName, to, toName, wfrom, wto)
 	if err == syscall.ENOENT && fs.hidBefore(from, to, toName) {
 		return nil
 	}
@@ -373,6 +378,9 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 	}
 	if n.isDir() {
 		return false, syscall.EPERM
+	}
+	if name, err = fs.storedNew(c, name); err != nil {
+		return false, err
 	}
 	in, err := fs.change(c, dir, w)
 	if err != nil {

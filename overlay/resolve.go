@@ -96,7 +96,11 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
 		return nil, err
 	}
 	defer up.release()
-	fd, err := fs.openAt(up.fd, cString(p.name), openDir, 0)
+	name, err := fs.onDisk(part.layer, up.fd, cString(p.name))
+	if err != nil {
+		return nil, gone(err)
+	}
+	fd, err := fs.openAt(up.fd, name, openDir, 0)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -148,7 +152,7 @@ func (fs *FS) verifyID(n *node, dirfd int, p *place, found ID) error {
 func (fs *FS) stat(n *node, st *sysStat) error {
 	err := fs.statUnder(n, st)
 	if err == nil && n.dir != nil {
-		n.raise(st)
+		fs.showTimes(n, st)
 	}
 	return err
 }
@@ -175,7 +179,11 @@ func (fs *FS) statPlace(n *node, p *place, st *sysStat) error {
 		return err
 	}
 	defer dir.release()
-	if err := sysStatAt(dir.fd, cString(p.name), st); err != nil {
+	name, err := fs.onDisk(p.layer, dir.fd, cString(p.name))
+	if err != nil {
+		return gone(err)
+	}
+	if err := sysStatAt(dir.fd, name, st); err != nil {
 		return gone(err)
 	}
 	return fs.verifyStat(n, dir.fd, p, st)

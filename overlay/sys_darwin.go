@@ -247,6 +247,11 @@ func sysStatfs(fd int, s *FSStat) error {
 	return nil
 }
 
+// sysFolds: every volume of macOS's own at least normalises Unicode.
+func sysFolds(int) bool { return true }
+
+func sysIsHFSPlus(int) bool { return false }
+
 func allocate(fd int, off, n int64) error {
 	return unix.FcntlFstore(uintptr(fd), unix.F_PREALLOCATE, &unix.Fstore_t{
 		Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: n,

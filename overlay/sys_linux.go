@@ -247,6 +247,30 @@ func sysStatfs(fd int, s *FSStat) error {
 	return nil
 }
 
+// sysFolds reports whether a directory's file system is known to find names by other
+// spellings: HFS+ and FAT, and ext4, f2fs and tmpfs where the directory says so.
+func sysFolds(fd int) bool {
+	var b unix.Statfs_t
+	if unix.Fstatfs(fd, &b) == nil {
+		switch b.Type {
+		case hfsPlusMagic, unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC:
+			return true
+		}
+	}
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	return err == nil && flags&casefoldFlag != 0
+}
+
+const (
+	hfsPlusMagic = 0x482b     // HFSPLUS_SUPER_MAGIC of <linux/magic.h>
+	casefoldFlag = 0x40000000 // FS_CASEFOLD_FL of <linux/fs.h>
+)
+
+func sysIsHFSPlus(fd int) bool {
+	var b unix.Statfs_t
+	return unix.Fstatfs(fd, &b) == nil && b.Type == hfsPlusMagic
+}
+
 // linkMax is what pathconf(3) would say; there is no system call for it.
 func linkMax(fsType int64) uint32 {
 	switch fsType {

@@ -16,6 +16,8 @@ type trail struct {
 	name string
 	// redirect is the mark of the upper's directory.
 	redirect string
+	// spelt is how names are spelt in the directory that is looked in.
+	spelt *spellings
 	// stop says that the layers under the last one do not show.
 	stop bool
 }
@@ -84,6 +86,7 @@ func (t *trail) lookIn(d *node, in *stackPart) (*stackPart, error) {
 		return nil, err
 	}
 	defer dir.release()
+	t.spelt = in.dir.spelt
 	if absolute(t.name) {
 		return t.walk(dir.fd, in.layer)
 	}
@@ -99,7 +102,8 @@ func (t *trail) walk(root, layer int) (*stackPart, error) {
 		part, err := t.step(fd, layer, len(t.name)-len(rest)-len(name), name, rest)
 		next := -1
 		if err == nil && part != nil && more {
-			next, err = t.fs.openAt(fd, cString(name+"\x00"), openDir, 0)
+			next, err = t.fs.openIn(layer, fd, name)
+			t.spelt = t.fs.layers[layer].newSpellings()
 		}
 		if fd != root {
 			unix.Close(fd)
@@ -114,9 +118,15 @@ func (t *trail) walk(root, layer int) (*stackPart, error) {
 // step looks a name up in the directory fd. In the trail's name there are pre bytes
 // before it and post after it: a redirect changes what the layers below are asked for.
 func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) {
-	cn := cString(name + "\x00")
 	var st sysStat
-	switch err := sysStatAt(fd, cn, &st); {
+	cn, err := t.fs.onDisk(layer, fd, cString(name+"\x00"))
+	if err == nil {
+		err = sysStatAt(fd, cn, &st)
+	}
+	if err == nil {
+		err = t.fs.exactly(t.spelt, fd, cn)
+	}
+	switch {
 	case err == syscall.ENOENT || err == syscall.ENAMETOOLONG:
 		return nil, nil
 	case err != nil:
@@ -129,8 +139,9 @@ func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) 
 	if err != nil {
 		return nil, err
 	}
+	dir := &partDir{spelt: t.fs.layers[layer].newSpellings()}
 	part := &stackPart{
-		layer: layer, id: t.fs.identity(layer, &st), ctime: st.ctime, dir: new(partDir),
+		layer: layer, id: t.fs.identity(layer, &st), ctime: st.ctime, dir: dir,
 		whiteouts: marks.whiteouts, impure: marks.impure,
 	}
 	if marks.opaque {
@@ -148,6 +159,7 @@ func (t *trail) turn(fd, layer int, name *byte, pre int, post string) error {
 	if err != nil || to == "" {
 		return err
 	}
+	to = t.fs.insidePath(layer, to)
 	if layer == 0 {
 		t.redirect = to
 	}

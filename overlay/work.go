@@ -149,6 +149,9 @@ func (fs *FS) tryUpper(o *Options) error {
 		return unfit("is on a file system without hard links, which a Nix store needs", err)
 	}
 	defer sysUnlinkAt(work.fd, other, 0)
+	if err := fs.tryTimes(target{fd: fd, dirfd: work.fd, name: name}); err != nil {
+		return unfit("is on a file system where times cannot be set", err)
+	}
 	if len(o.Lowers) == 0 {
 		return nil
 	}
