@@ -471,6 +471,9 @@ func checkLeftovers(t *testing.T) {
 			t.Errorf("left over in %s: %q", root, found)
 		}
 	}
+	if os.Getenv(EnvExport) != "" {
+		wantKept(t, 0)
+	}
 }
 
 // empty removes every root: the collector then leaves nothing at all.
