@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -63,18 +62,20 @@ func hashBytes(b []byte) uint64 { return siphash.Hash(hashKey0, hashKey1, b) }
 // another holder gives a *LockedError, a directory that cannot serve as what it
 // was given an *UnfitError.
 func Open(o Options) (*FS, error) {
-	if o.Work == "" {
-		o.Work = filepath.Clean(o.Upper) + ".work"
-	}
-	fs := &FS{
-		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
-		files: newFileCache(maxOpen(o.MaxOpen)),
-	}
+	o.setDefaults()
+	fs := newFS(&o)
 	err := fs.open(&o)
 	if err != nil {
 		return nil, errors.Join(err, fs.Close())
 	}
 	return fs, nil
+}
+
+func newFS(o *Options) *FS {
+	return &FS{
+		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
+		files: newFileCache(maxOpen(o.MaxOpen)),
+	}
 }
 
 func (fs *FS) open(o *Options) error {

@@ -59,26 +59,32 @@ func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
 // showsThrough reports whether a lower layer has the name, so that its removal
 // from the upper needs a whiteout.
 func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
+	var f found
+	err := fs.findBelow(d, name, &f)
+	if err == syscall.ENOENT {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// findBelow looks a name up in a directory's layers under the upper.
+func (fs *FS) findBelow(d *node, name *byte, f *found) error {
 	s, err := fs.stackOf(d)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for i := range s.parts {
 		if s.parts[i].layer == 0 {
 			continue
 		}
-		var f found
-		switch err := fs.findIn(d, &s.parts[i], name, &f); {
-		case err == nil:
-			return true, nil
-		case s.lost(i, err):
-		case err != syscall.ENOENT:
-			return false, err
-		case f.whiteout:
-			return false, nil
+		*f = found{layer: s.parts[i].layer}
+		err := fs.findIn(d, &s.parts[i], name, f)
+		if err == syscall.ENOENT && !f.whiteout || s.lost(i, err) {
+			continue
 		}
+		return err
 	}
-	return false, nil
+	return syscall.ENOENT
 }
 
 // lookup gives the object that a name stands for, and its attributes.

@@ -55,17 +55,29 @@ func (fs *FS) readMark(in, fd int, name *byte, mark string, p []byte) (n int, ok
 }
 
 func (fs *FS) readDirMarks(in, fd int, name *byte) (m dirMarks, err error) {
-	var b [2]byte
-	n, ok, err := fs.readMark(in, fd, name, markOpaque, b[:])
+	opaque, err := fs.readFlag(in, fd, name, markOpaque)
 	if err != nil {
 		return m, err
 	}
-	m.opaque = ok && n == 1 && b[0] == 'y'
+	m.opaque = opaque == 'y'
 	// An opaque directory holds whiteouts when the process ended while it was cut off.
-	m.whiteouts = m.opaque || ok && n == 1 && b[0] == 'x'
-	n, ok, err = fs.readMark(in, fd, name, markImpure, b[:])
-	m.impure = ok && n > 0
+	m.whiteouts = m.opaque || opaque == 'x'
+	impure, err := fs.readFlag(in, fd, name, markImpure)
+	m.impure = impure == 'y'
 	return m, err
+}
+
+// readFlag reads a mark of one character. Another one is none, as in overlayfs.
+func (fs *FS) readFlag(in, fd int, name *byte, mark string) (byte, error) {
+	var b [2]byte
+	n, ok, err := fs.readMark(in, fd, name, mark, b[:])
+	if errors.Is(err, unix.ERANGE) {
+		return 0, nil
+	}
+	if !ok || n != 1 {
+		return 0, err
+	}
+	return b[0], nil
 }
 
 // setDirMark marks a directory.
@@ -115,10 +127,17 @@ func (fs *FS) readOrigin(fd int, name *byte) (id ID, ok bool, err error) {
 	if err != nil || !ok {
 		return ID{}, false, err
 	}
-	if n != originLen || b[0] != originVersion {
+	if id, ok = decodeOrigin(b[:n]); !ok {
 		return ID{}, false, syscall.EIO
 	}
-	return ID{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}, true, nil
+	return id, true, nil
+}
+
+func decodeOrigin(b []byte) (id ID, ok bool) {
+	if len(b) != originLen || b[0] != originVersion {
+		return ID{}, false
+	}
+	return ID{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}, true
 }
 
 // readLowerLinks gives how many lower names a copied-up object still has.

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"path/filepath"
 )
 
 // Options say what to open.
@@ -23,6 +24,12 @@ type Options struct {
 	// MaxOpen bounds the descriptors that are kept open between calls.
 	// Zero: half of what the process may open, at most 4096.
 	MaxOpen int
+}
+
+func (o *Options) setDefaults() {
+	if o.Work == "" {
+		o.Work = filepath.Clean(o.Upper) + ".work"
+	}
 }
 
 // LockedError says that another server holds the upper directory.

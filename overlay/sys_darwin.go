@@ -186,6 +186,19 @@ func setMark(fd int, name *byte, attr string, p []byte) error {
 	return withObject(fd, name, func(o int) error { return unix.Fsetxattr(o, attr, p, 0) })
 }
 
+func dropMark(fd int, name *byte, attr string) error {
+	return withObject(fd, name, func(o int) error { return unix.Fremovexattr(o, attr) })
+}
+
+// listMarks lists the names of an object's xattrs, each with a NUL.
+func listMarks(fd int, name *byte, p []byte) (n int, err error) {
+	err = withObject(fd, name, func(o int) error {
+		n, err = unix.Flistxattr(o, p)
+		return err
+	})
+	return n, err
+}
+
 // copyXattrs copies the extended attributes but for our own.
 func copyXattrs(from, to int) error {
 	names := make([]byte, 64<<10)

@@ -173,6 +173,15 @@ func setMark(fd int, name *byte, attr string, p []byte) error {
 	return unix.Lsetxattr(procPath(fd)+"/"+goString(name), attr, p, 0)
 }
 
+func dropMark(fd int, name *byte, attr string) error {
+	return unix.Lremovexattr(procPath(fd)+"/"+goString(name), attr)
+}
+
+// listMarks lists the names of an object's xattrs, each with a NUL.
+func listMarks(fd int, name *byte, p []byte) (int, error) {
+	return unix.Llistxattr(procPath(fd)+"/"+goString(name), p)
+}
+
 // copyXattrs copies the user's extended attributes; those of others are not
 // the user's to set.
 func copyXattrs(from, to int) error {

@@ -1,0 +1,424 @@
+package overlay_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// fsck looks at the closed tree.
+func (tr *tree) fsck(repair bool) (found []overlay.Problem) {
+	tr.t.Helper()
+	err := overlay.Fsck(tr.t.Context(), tr.options, repair, func(p overlay.Problem) { found = append(found, p) })
+	if err != nil {
+		tr.t.Fatalf("fsck: %v", err)
+	}
+	return found
+}
+
+// wantSound has nothing be wrong with the closed tree but leftovers that nobody can see,
+// of the kinds that are named, and nothing at all once they are mended.
+func (tr *tree) wantSound(leftovers ...string) {
+	tr.t.Helper()
+	for _, p := range tr.fsck(true) {
+		if !slices.Contains(leftovers, p.Kind) {
+			tr.t.Errorf("fsck found %s: %s: %s (%v)", p.Kind, p.Path, p.What, p.Err)
+		}
+	}
+	for _, p := range tr.fsck(false) {
+		tr.t.Errorf("after fsck --repair there is %s: %s: %s", p.Kind, p.Path, p.What)
+	}
+}
+
+// texts are problems as a user reads them.
+func (tr *tree) texts(problems []overlay.Problem) (texts []string) {
+	base := filepath.Dir(tr.options.Upper) + "/"
+	for _, p := range problems {
+		texts = append(texts, p.Kind+" "+strings.TrimPrefix(p.Path, base))
+	}
+	return texts
+}
+
+func mark(t *testing.T, path, name, value string) {
+	t.Helper()
+	if err := unix.Lsetxattr(path, name, []byte(value), 0); err != nil {
+		t.Fatalf("mark %s: %v", path, err)
+	}
+}
+
+func unmark(t *testing.T, path, name string) {
+	t.Helper()
+	if err := unix.Lremovexattr(path, name); err != nil {
+		t.Fatalf("remove the mark of %s: %v", path, err)
+	}
+}
+
+func needMarks(t *testing.T) {
+	t.Helper()
+	err := unix.Lsetxattr(t.TempDir(), "user.try", nil, 0)
+	testenv.Require(t, err == nil, "no user extended attributes")
+}
+
+const (
+	markWhiteout = "user.overlay.whiteout"
+	markOpaque   = "user.overlay.opaque"
+	markImpure   = "user.overlay.impure"
+	markOrigin   = "user.nixnfsd.origin"
+	markLinks    = "user.nixnfsd.lowerlinks"
+	markLayered  = "user.nixnfsd.layered"
+)
+
+// TestFsckFinds spoils stores in every way that fsck knows, and has it find that, not
+// change it, mend it as it said and find nothing more.
+func TestFsckFinds(t *testing.T) {
+	needMarks(t)
+	tests := []struct {
+		name  string
+		use   func(tr *tree)                         // through a server
+		spoil func(t *testing.T, up, work, s string) // behind its back
+		want  []string
+		// left are the problems that stay for somebody to decide.
+		left []string
+	}{
+		{
+			name: "whiteout over nothing", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/none", "")
+				mark(t, up+"/none", markWhiteout, "y")
+			},
+			want: []string{"orphan-whiteout upper/none"},
+		}, {
+			name: "whiteout in an opaque directory",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/d/x", "")
+				mark(t, up+"/d", markOpaque, "y")
+				mark(t, up+"/d/x", markWhiteout, "y")
+			},
+			want: []string{"orphan-whiteout upper/d/x"},
+		}, {
+			name: "whiteouts in an unmarked directory",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/d/x", "")
+				mark(t, up+"/d/x", markWhiteout, "y")
+				mustWrite(t, up+"/d/y", "")
+				mark(t, up+"/d/y", markWhiteout, "y")
+			},
+			want: []string{"unmarked-whiteouts upper/d"},
+		}, {
+			name: "needless mark", use: func(tr *tree) { tr.remove(tr.Root(), "a"); tr.create(tr.Root(), "a", "new") },
+			want: []string{"needless-mark upper"},
+		}, {
+			name: "false whiteout",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/new", "data")
+				mark(t, up+"/new", markWhiteout, "y")
+			},
+			want: []string{"false-whiteout upper/new"},
+		}, {
+			name: "bad marks of a directory", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/d", markOpaque, "yes, indeed")
+				mark(t, up+"/d", markImpure, "n")
+			},
+			want: []string{"bad-opaque upper/d", "bad-impure upper/d"},
+		}, {
+			name: "bad origin", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/d/x", markOrigin, "short")
+				mark(t, up+"/d", markOrigin, strings.Repeat("long", 100))
+			},
+			want: []string{"bad-origin upper/d", "bad-origin upper/d/x"},
+		}, {
+			name: "bad layered", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, up, _, _ string) { mark(t, up, markLayered, "what is this?") },
+			want:  []string{"bad-layered upper"},
+		}, {
+			name: "missing layered", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, up, _, _ string) { unmark(t, up, markLayered) },
+			want:  []string{"missing-layered upper"},
+		}, {
+			name: "missing impure", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			spoil: func(t *testing.T, up, _, _ string) { unmark(t, up+"/d", markImpure); unmark(t, up, markImpure) },
+			want:  []string{"missing-impure upper", "missing-impure upper/d"},
+		}, {
+			name: "stray marks",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/new/f", "data")
+				mark(t, up+"/new/f", markImpure, "y")
+				mark(t, up+"/new/f", markLinks, "many")
+				mark(t, up+"/new", markLayered, "y")
+				mark(t, up+"/new", markLinks, "many")
+			},
+			want: []string{"stray-mark upper/new", "stray-mark upper/new", "stray-mark upper/new/f"},
+		}, {
+			name: "unknown marks",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/new", "data")
+				mark(t, up+"/new", "user.overlay.metacopy", "")
+				mark(t, up+"/new", "user.nixnfsd.later", "y")
+				mark(t, up+"/new", "user.overlay.uuid", "a")
+			},
+			want: []string{"unknown-mark upper/new", "unknown-mark upper/new"},
+			left: []string{"unknown-mark upper/new", "unknown-mark upper/new"},
+		}, {
+			name: "lost origin", use: func(tr *tree) { tr.mustRename(tr.Root(), "a", tr.Root(), "z") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				if err := os.Remove(filepath.Dir(up) + "/lower1/a"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: []string{"orphan-whiteout upper/a", "lost-origin upper/z", "needless-mark upper"},
+		}, {
+			name: "two with one origin", use: func(tr *tree) { tr.write(tr.walk("a").ID, "A") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				b := make([]byte, 64)
+				n, err := unix.Getxattr(up+"/a", markOrigin, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustWrite(t, up+"/0", "first in the listing, or not")
+				mark(t, up+"/0", markOrigin, string(b[:n]))
+			},
+			want: []string{"shared-origin upper/0"},
+		}, {
+			name: "lower shows again", use: func(tr *tree) { tr.mustRename(tr.Root(), "a", tr.Root(), "z") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				if err := os.Remove(up + "/a"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: []string{"needless-mark upper", "shared-origin upper/z"},
+		}, {
+			name: "leftovers in the work directory",
+			spoil: func(t *testing.T, _, work, s string) {
+				mustWrite(t, work+"/#1/x/y", "half")
+				if err := os.Chmod(work+"/#1/x", 0); err != nil {
+					t.Fatal(err)
+				}
+				mustWrite(t, s+"/places.new", "half")
+			},
+			want: []string{"leftover state/places.new", "leftover upper.work/#1"},
+		}, {
+			name: "somebody's files in the work directory",
+			spoil: func(t *testing.T, _, work, _ string) {
+				mustWrite(t, work+"/precious", "data")
+				mustWrite(t, work+"/index/mine", "data")
+			},
+			want: []string{"bad-index upper.work/index/mine", "foreign upper.work/precious"},
+			left: []string{"bad-index upper.work/index/mine", "foreign upper.work/precious"},
+		}, {
+			name: "journal", use: func(tr *tree) { tr.walk("d", "x") },
+			spoil: func(t *testing.T, _, _, s string) {
+				b, err := os.ReadFile(s + "/places")
+				if err != nil || len(b) < 60 {
+					t.Fatal(len(b), err)
+				}
+				b[16+41+2] = 99 // what the second record is: the head has 16 bytes, the first 40 and a name
+				b = append(b, "garbage at the end"...)
+				if err := os.WriteFile(s+"/places", b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: []string{"bad-journal state/places"},
+		}, {
+			name: "journal that is no file",
+			spoil: func(t *testing.T, _, _, s string) {
+				if err := os.Remove(s + "/places"); err != nil {
+					t.Fatal(err)
+				}
+				mustMkdir(t, s+"/places")
+			},
+			want: []string{"foreign-journal state/places"}, left: []string{"foreign-journal state/places"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t, 2)
+			mustWrite(t, tr.options.Lowers[0]+"/a", "a")
+			mustWrite(t, tr.options.Lowers[0]+"/d/x", "x")
+			mustWrite(t, tr.options.Lowers[1]+"/d/y", "y")
+			tr.open()
+			if tt.use != nil {
+				tt.use(tr)
+			}
+			tr.close()
+			if tt.spoil != nil {
+				tt.spoil(t, tr.options.Upper, tr.options.Upper+".work", tr.options.State)
+			}
+			tr.wantFsck(tt.want, tt.left)
+		})
+	}
+}
+
+// wantFsck has fsck find what is wanted, twice, mend it and then find what is left.
+func (tr *tree) wantFsck(want, left []string) {
+	t := tr.t
+	t.Helper()
+	slices.Sort(want)
+	for _, repair := range []bool{false, false, true} {
+		problems := tr.fsck(repair)
+		got := tr.texts(problems)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("with repair %t: fsck found %q, want %q", repair, got, want)
+		}
+		for _, p := range problems {
+			if p.Mended != (repair && p.Mend != "") || p.Err != nil {
+				t.Errorf("with repair %t: %+v", repair, p)
+			}
+		}
+	}
+	got := tr.texts(tr.fsck(false))
+	slices.Sort(got)
+	slices.Sort(left)
+	if !slices.Equal(got, left) {
+		t.Errorf("after repair, fsck found %q, want %q", got, left)
+	}
+}
+
+func (tr *tree) close() {
+	tr.t.Helper()
+	if err := tr.Close(); err != nil {
+		tr.t.Fatal(err)
+	}
+}
+
+// TestFsckFindsLinks spoils what is kept of lower files with several names.
+func TestFsckFindsLinks(t *testing.T) {
+	needMarks(t)
+	chmod := func(tr *tree, name string) {
+		var w overlay.Change
+		if err := tr.Setattr(worker, tr.walk(name).ID, &overlay.SetAttr{SetMode: true, Mode: 0o600}, &w); err != nil {
+			tr.t.Fatal(err)
+		}
+	}
+	id := func(t *testing.T, up string) string {
+		entries, err := os.ReadDir(up + ".work/index")
+		if err != nil || len(entries) != 1 {
+			t.Fatal(entries, err)
+		}
+		return entries[0].Name()
+	}
+	tests := []struct {
+		name  string
+		use   func(tr *tree)
+		spoil func(t *testing.T, index, id string)
+		want  []string // ID stands for the file's
+		links uint32   // of what has the name b, after repair
+	}{
+		{
+			name: "count is too low", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, index, id string) { mustRemove(t, index+"/"+id) },
+			want:  []string{"hidden-count index/ID-1"}, links: 2,
+		}, {
+			name: "count is too high", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, index, id string) { mustMove(t, index+"/"+id, index+"/"+id[:33]+"2") },
+			want:  []string{"hidden-count index/ID-2"}, links: 2,
+		}, {
+			name: "two counts", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/"+id[:33]+"3", "") },
+			want:  []string{"hidden-count index/ID-3", "hidden-leftover index/ID-1"}, links: 2,
+		}, {
+			name: "count of a file that is gone", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
+			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/0123456789abcdef0123456789abcdef-3", "") },
+			want:  []string{"hidden-leftover index/0123456789abcdef0123456789abcdef-3"}, links: 2,
+		}, {
+			name: "count of a copied-up file", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/"+id+"-1", "") },
+			want:  []string{"hidden-leftover index/ID-1"}, links: 3,
+		}, {
+			name: "bad names", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) {
+				mustWrite(t, index+"/"+id+"-01", "")
+				mustWrite(t, index+"/#1", "")
+				if err := os.Link(index+"/"+id, index+"/"+strings.ToUpper(id)+"X"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: []string{"leftover index/#1", "leftover index/ID-01", "leftover index/IDX"}, links: 3,
+		}, {
+			name: "lower links are wrong", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markLinks, "\x00\x00\x00\x07") },
+			want:  []string{"index-links index/ID"}, links: 3,
+		}, {
+			name: "lower links are not noted", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markLinks, "many more") },
+			want:  []string{"index-links index/ID"}, links: 3,
+		}, {
+			name: "origin is wrong", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markOrigin, "no ID") },
+			want:  []string{"index-origin index/ID"}, links: 3,
+		}, {
+			name: "file without names", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) {
+				up := filepath.Dir(filepath.Dir(index)) + "/upper"
+				for _, name := range []string{"a", "c"} {
+					if err := os.Remove(up + "/" + name); err != nil && name == "a" {
+						t.Fatal(err)
+					}
+				}
+				for _, name := range []string{"a", "b", "c"} {
+					mustWrite(t, up+"/"+name, "")
+					mark(t, up+"/"+name, markWhiteout, "y")
+				}
+				mark(t, up, markOpaque, "x")
+			},
+			want: []string{"orphan-index index/ID"},
+		}, {
+			name: "entry is lost", use: func(tr *tree) { chmod(tr, "a") },
+			spoil: func(t *testing.T, index, id string) { mustRemove(t, index+"/"+id) },
+			want:  []string{"missing-index upper/a"}, links: 3,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t, 1)
+			lower := tr.options.Lowers[0]
+			mustWrite(t, lower+"/a", "x")
+			for _, name := range []string{"b", "c"} {
+				if err := os.Link(lower+"/a", lower+"/"+name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tr.open()
+			tt.use(tr)
+			tr.close()
+			entry := id(t, tr.options.Upper)
+			tt.spoil(t, tr.options.Upper+".work/index", entry)
+			for i, want := range tt.want {
+				want = strings.Replace(want, "index/", "upper.work/index/", 1)
+				want = strings.Replace(want, "IDX", strings.ToUpper(entry[:32])+"X", 1)
+				tt.want[i] = strings.Replace(want, "ID", entry[:32], 1)
+			}
+			tr.wantFsck(tt.want, nil)
+			tr.open()
+			if tt.links == 0 {
+				return
+			}
+			if got := tr.walk("b").Nlink; got != tt.links {
+				t.Errorf("the file has %d links, want %d", got, tt.links)
+			}
+		})
+	}
+}
+
+func mustRemove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustMove(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}

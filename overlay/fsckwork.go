@@ -1,0 +1,272 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkWork looks at the names in the work directory.
+func (c *checker) checkWork() error {
+	entries, err := os.ReadDir(c.o.Work)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list the work directory: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(c.o.Work, e.Name())
+		switch {
+		case e.Name() == indexDir:
+		case strings.HasPrefix(e.Name(), tmpPrefix):
+			c.found(kindLeftover, path, "", func() error { return removeTree(path) })
+		default:
+			c.found(kindForeign, path, "", nil)
+		}
+	}
+	return nil
+}
+
+// indexEntry is a file in the index.
+type indexEntry struct {
+	path  string
+	nlink uint32
+	// links is what the file says of its lower names. Only a regular file is sure to
+	// be able to.
+	links         int32
+	says, regular bool
+}
+
+func (c *checker) indexPath() string { return filepath.Join(c.o.Work, indexDir) }
+
+// openIndex opens the index where there is one.
+func (c *checker) openIndex() (err error) {
+	if _, err := os.Lstat(c.indexPath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	c.fs.index, err = outsideDir(c.indexPath())
+	return err
+}
+
+// inIndexDir calls f with the index's descriptor. It makes an index where there is none.
+func (c *checker) inIndexDir(f func(fd int) error) error {
+	if c.fs.index == nil {
+		if err := os.MkdirAll(c.indexPath(), 0o700); err != nil {
+			return err
+		}
+		if err := c.openIndex(); err != nil {
+			return err
+		}
+	}
+	dir, err := c.fs.dirFD(c.fs.index, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	return f(dir.fd)
+}
+
+// checkIndex looks at the index by itself, and takes in what it says.
+func (c *checker) checkIndex() error {
+	if c.fs.index == nil {
+		return nil
+	}
+	return c.inIndexDir(func(fd int) error {
+		l, err := c.names(fd)
+		for err == nil && len(l) > 0 {
+			var e dirName
+			e, l = l.next()
+			err = c.checkIndexEntry(&object{fd: fd, name: e.name, dir: c.indexPath()})
+		}
+		return err
+	})
+}
+
+func (c *checker) checkIndexEntry(o *object) error {
+	if err := c.look(o); err != nil {
+		return err
+	}
+	name := goString(o.name)
+	if id, ok := parseIndexName(name); ok && indexName(id) == name && !o.st.isDir() {
+		c.checkIndexed(o, id)
+		return nil
+	}
+	if id, n, ok := parseHiddenName(name); ok && o.st.typ() == ModeRegular && o.st.size == 0 {
+		c.takeCount(id, n)
+		return nil
+	}
+	if !o.st.isDir() && o.st.nlink > 1 || o.st.typ() == ModeRegular && o.st.size == 0 {
+		c.found(kindLeftover, o.path(), "", func() error { return sysUnlinkAt(o.fd, o.name, 0) })
+		return nil
+	}
+	c.found(kindBadIndex, o.path(), "", nil)
+	return nil
+}
+
+// checkIndexed looks at a copied-up file.
+func (c *checker) checkIndexed(o *object, id ID) {
+	e := &indexEntry{path: o.path(), nlink: o.st.nlink, regular: o.st.typ() == ModeRegular}
+	e.links, e.says = linksOf(o.marks)
+	inode := c.fs.identity(0, &o.st)
+	c.inIndex[inode] = id
+	c.origins[id] = inode
+	c.lowerObject(id).indexed = e
+	if e.regular && o.origin() != id {
+		c.found(kindIndexOrigin, o.path(), "", func() error { return c.setMark(o, markOrigin, encodeOrigin(id)) })
+	}
+}
+
+// takeCount takes in a count of hidden names. Of two the larger is newer.
+func (c *checker) takeCount(id ID, n int32) {
+	less := min(n, c.counted[id])
+	c.counted[id] = max(n, c.counted[id])
+	c.lowerObject(id)
+	if less > 0 {
+		c.uncount(id, less)
+	}
+}
+
+func (c *checker) uncount(id ID, n int32) {
+	name := hiddenName(id, n)
+	c.found(kindHiddenLeftover, c.hiddenPath(name), "", func() error {
+		return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(name), 0) })
+	})
+}
+
+func (c *checker) hiddenPath(name string) string {
+	return filepath.Join(c.indexPath(), strings.TrimSuffix(name, "\x00"))
+}
+
+// judgeIndexed looks at a copied-up file that has, or had, several lower names.
+func (c *checker) judgeIndexed(id ID, l *lowerObject) {
+	if n := c.counted[id]; n != 0 {
+		c.uncount(id, n)
+	}
+	e := l.indexed
+	if e.nlink == 1 && l.shown == 0 {
+		c.found(kindOrphanIndex, e.path, "", func() error {
+			return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(indexName(id)+"\x00"), 0) })
+		})
+		return
+	}
+	want := l.nlink - (l.all - l.shown)
+	if !e.regular || e.says && e.links == want {
+		return
+	}
+	c.found(kindIndexLinks, e.path, fmt.Sprintf("%d for %d", e.links, want), func() error {
+		return c.inIndexDir(func(fd int) error { return c.fs.setLowerLinks(fd, cString(indexName(id)+"\x00"), want) })
+	})
+}
+
+// judgeCopy looks at a copied-up file that is not in the index.
+func (c *checker) judgeCopy(id ID, l *lowerObject) {
+	if n := c.counted[id]; n != 0 {
+		c.uncount(id, n)
+	}
+	if l.nlink < 2 || l.shown == 0 {
+		return
+	}
+	c.found(kindMissingIndex, l.copy, "", func() error {
+		return c.at(l.copy, func(fd int, name *byte) error {
+			return c.inIndexDir(func(index int) error {
+				if err := c.fs.setLowerLinks(fd, name, l.nlink-(l.all-l.shown)); err != nil {
+					return err
+				}
+				return sysLinkAt(fd, name, index, cString(indexName(id)+"\x00"))
+			})
+		})
+	})
+}
+
+// judgeCount looks at the number of hidden names of a file that was not copied up.
+func (c *checker) judgeCount(id ID, l *lowerObject) {
+	have, want := c.counted[id], l.all-l.shown
+	if have == want || have == 0 && l.shown == 0 {
+		return
+	}
+	if l.shown == 0 {
+		c.uncount(id, have)
+		return
+	}
+	path := c.hiddenPath(hiddenName(id, max(have, want)))
+	c.found(kindHiddenCount, path, fmt.Sprintf("%d for %d", have, want), func() error {
+		return c.inIndexDir(func(fd int) error { return c.recount(fd, id, have, want) })
+	})
+}
+
+func (c *checker) recount(fd int, id ID, have, want int32) error {
+	switch {
+	case have == 0:
+		return c.fs.makeEmpty(fd, cString(hiddenName(id, want)))
+	case want == 0:
+		return sysUnlinkAt(fd, cString(hiddenName(id, have)), 0)
+	}
+	return sysRenameAt(fd, cString(hiddenName(id, have)), fd, cString(hiddenName(id, want)))
+}
+
+// parseHiddenName takes the name of a count apart.
+func parseHiddenName(name string) (id ID, n int32, ok bool) {
+	left, right, _ := strings.Cut(name, "-")
+	id, isID := parseIndexName(left)
+	count, err := strconv.ParseInt(right, 10, 32)
+	n = int32(count)
+	return id, n, isID && err == nil && n > 0 && hiddenName(id, n) == name+"\x00"
+}
+
+// checkJournal looks at the state directory's journal. One of another run of the
+// kernel is of no use, and replaced.
+func (c *checker) checkJournal() error {
+	if c.o.State == "" {
+		return nil
+	}
+	path := filepath.Join(c.o.State, journalName)
+	if _, err := os.Lstat(path + ".new"); err == nil {
+		c.found(kindLeftover, path+".new", "", func() error { return os.Remove(path + ".new") })
+	}
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		c.found(kindForeignJournal, path, "", nil)
+		return nil
+	}
+	b, err := readRegular(path)
+	if err != nil {
+		return fmt.Errorf("read the places of known objects: %w", err)
+	}
+	head := journalHead(c.fs.layers)
+	if len(b) < len(head) || string(b[:len(head)]) != string(head) {
+		return nil
+	}
+	if good := goodRecords(b, len(head)); good < len(b) {
+		c.found(kindBadJournal, path, fmt.Sprintf("from byte %d on", good), func() error { return unix.Truncate(path, int64(good)) })
+	}
+	return nil
+}
+
+// goodRecords gives where what is not a record, and not the zeros behind the last one,
+// begins; len(b) where nothing does.
+func goodRecords(b []byte, off int) int {
+	for {
+		r, rest, ok := decodeRecord(b[off:])
+		if !ok || !r.sound() {
+			break
+		}
+		off = len(b) - len(rest)
+	}
+	for _, v := range b[off:] {
+		if v != 0 {
+			return off
+		}
+	}
+	return len(b)
+}
+
+// sound reports whether a record can have been written by a server.
+func (r *record) sound() bool {
+	named := r.op == recPlace || r.op == recUnname
+	return r.op <= recOrigin && named == (len(r.name) > 0) && !strings.ContainsAny(string(r.name), "/\x00")
+}
