@@ -31,6 +31,14 @@ var (
 		name: "bad-opaque", what: "its " + markOpaque + " is neither x nor y, or it is no directory: the mark counts for nothing",
 		mend: "remove the mark",
 	}
+	kindBadRedirect = &kind{
+		name: "bad-redirect", what: "its " + markRedirect + " is no path: nothing inside can be had",
+		mend: "make it opaque, so that what the upper has inside shows",
+	}
+	kindLostRedirect = &kind{
+		name: "lost-redirect", what: "its " + markRedirect + " leads to nothing in the lower directories: what came to be there would show up inside",
+		mend: "make it opaque, which shows the same",
+	}
 	kindBadImpure = &kind{
 		name: "bad-impure", what: "its " + markImpure + " is not y",
 		mend: "set it to y",
@@ -76,6 +84,9 @@ var (
 	}
 	kindForeign = &kind{
 		name: "foreign", what: "it is not nixnfsd's: no server starts with it in the work directory",
+	}
+	kindForeignFile = &kind{
+		name: "foreign-file", what: "its name is none of a file that was removed while it was open: servers let it be",
 	}
 	kindBadIndex = &kind{
 		name: "bad-index", what: "its name is none of an index entry, and it may hold data",

@@ -137,6 +137,7 @@ func (c *checker) badMark(o *object, mark string, value []byte) (k *kind, set st
 		}
 	case markOrigin:
 		return c.badOrigin(o, value), ""
+	case markRedirect: // see subdir
 	case markLayered:
 		if o.isRoot() && v != "y" {
 			return kindBadLayered, "y"
@@ -155,7 +156,7 @@ func (c *checker) badMark(o *object, mark string, value []byte) (k *kind, set st
 // stray reports a mark where none of its kind can be.
 func (c *checker) stray(o *object, mark string, value []byte) bool {
 	switch mark {
-	case markImpure:
+	case markImpure, markRedirect:
 		return !o.st.isDir()
 	case markLayered:
 		return !o.isRoot()

@@ -35,6 +35,8 @@ type upperDir struct {
 	mark      byte
 	impure    bool
 	whiteouts int // that hide something
+	// alone says that no layer shows through, so that whiteouts hide nothing.
+	alone bool
 }
 
 // checkDir looks at what is in a directory of the upper, o.
@@ -50,6 +52,7 @@ func (c *checker) checkDir(n *node, o *object) error {
 	if v := o.marks[markOpaque]; len(v) == 1 {
 		d.mark = v[0]
 	}
+	d.alone = d.mark == 'y' || len(c.o.Lowers) > 0
 	defer drop(n)
 	return c.enter(n, &s.parts[0], d.check)
 }
@@ -146,7 +149,7 @@ func (d *upperDir) entry(fd int, name *byte) error {
 // nobody can tell whether it hides anything, but in an opaque directory it cannot.
 func (d *upperDir) whiteout(o *object, hides bool, below *found) error {
 	c := d.c
-	if !hides && (d.mark == 'y' || len(c.o.Lowers) > 0) {
+	if !hides && d.alone {
 		c.found(kindOrphanWhiteout, o.path(), "", func() error {
 			return c.fs.ifAllowed(o.fd, &dotName[0], 0o700, func() error { return sysUnlinkAt(o.fd, o.name, 0) })
 		})
@@ -167,7 +170,7 @@ func (d *upperDir) subdir(o *object, hides bool, below *found) error {
 	c := d.c
 	n := newNode(c.fs.identity(0, &o.st), ModeDir)
 	n.places.Store(&place{parent: d.node, name: goString(o.name) + "\x00"})
-	s, err := c.fs.stackOf(n)
+	s, err := c.redirected(n, o)
 	if err != nil {
 		return fmt.Errorf("find the layers of %s: %w", o.path(), err)
 	}
@@ -188,6 +191,29 @@ func (d *upperDir) subdir(o *object, hides bool, below *found) error {
 	}
 	d.origin(o, proven, below)
 	return c.checkDir(n, o)
+}
+
+// redirected gives the layers of a directory. One with a redirect that leads nowhere
+// is in the upper alone.
+func (c *checker) redirected(n *node, o *object) (*stack, error) {
+	to, opaque := o.marks[markRedirect], string(o.marks[markOpaque]) == "y"
+	if to == nil || opaque || len(c.o.Lowers) == 0 {
+		return c.fs.stackOf(n)
+	}
+	k := kindLostRedirect
+	if _, err := checkRedirect(string(to)); err != nil || len(to) > maxRedirect {
+		k = kindBadRedirect
+	} else if s, err := c.fs.stackOf(n); err != nil || len(s.parts) > 1 {
+		return s, err
+	}
+	c.found(k, o.path(), fmt.Sprintf("to %q", to), func() error {
+		if err := c.setMark(o, markOpaque, []byte("y")); err != nil {
+			return err
+		}
+		return c.removeMark(o, markRedirect)
+	})
+	o.marks[markOpaque] = []byte("y")
+	return n.dir.setStack(&stack{parts: []stackPart{{dir: new(partDir), whiteouts: true}}}), nil
 }
 
 // partID identifies one layer's part of a directory.

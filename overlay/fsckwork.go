@@ -24,11 +24,51 @@ func (c *checker) checkWork() error {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
 		case e.Name() == indexDir:
-		case strings.HasPrefix(e.Name(), tmpPrefix):
+		case strings.HasPrefix(e.Name(), tmpPrefix), sillyUnused(e.Name()):
 			c.found(kindLeftover, path, "", func() error { return removeTree(path) })
+		case strings.HasPrefix(e.Name(), sillyPrefix) && e.IsDir():
+			if err := c.checkSilly(path); err != nil {
+				return err
+			}
 		default:
 			c.found(kindForeign, path, "", nil)
 		}
+	}
+	return nil
+}
+
+// checkSilly looks at the files that were removed while they were open. Clients may
+// have them open still.
+func (c *checker) checkSilly(dir string) error {
+	n, err := outsideDir(dir)
+	if err != nil {
+		return err
+	}
+	part := &n.dir.stack.Load().parts[0]
+	defer part.dir.drop()
+	return c.enter(n, part, func(fd int) error {
+		l, err := c.names(fd)
+		for err == nil && len(l) > 0 {
+			var e dirName
+			e, l = l.next()
+			err = c.checkSillyFile(&object{fd: fd, name: e.name, dir: dir})
+		}
+		return err
+	})
+}
+
+func (c *checker) checkSillyFile(o *object) error {
+	if err := c.look(o); err != nil {
+		return err
+	}
+	_, _, _, ok := parseSilly(goString(o.name))
+	switch {
+	case !ok:
+		c.found(kindForeignFile, o.path(), "", nil)
+	case o.isWhiteout():
+		c.found(kindLeftover, o.path(), "", func() error { return sysUnlinkAt(o.fd, o.name, 0) })
+	case o.origin() != ID{}:
+		c.origins[o.origin()] = c.fs.identity(0, &o.st)
 	}
 	return nil
 }
