@@ -40,7 +40,7 @@ func Fsck(ctx context.Context, o Options, repair bool, report func(Problem)) err
 	o.ReadOnly = false // which would keep from looking into what its owner may not read
 	c := &checker{
 		ctx: ctx, o: &o, fs: newFS(&o), repair: repair, report: report,
-		inIndex: map[ID]ID{}, counted: map[ID]int32{}, origins: map[ID]ID{}, lower: map[ID]*lowerObject{},
+		inIndex: map[ID]ID{}, gone: map[ID]uint32{}, counted: map[ID]int32{}, origins: map[ID]ID{}, lower: map[ID]*lowerObject{},
 	}
 	err := c.open()
 	if err == nil {
@@ -58,6 +58,8 @@ type checker struct {
 	report func(Problem)
 	// inIndex has the IDs of the index's files by the inodes' own.
 	inIndex map[ID]ID
+	// gone counts, by inode, the names of files that are leftovers.
+	gone map[ID]uint32
 	// counted are the counts of hidden names.
 	counted map[ID]int32
 	// origins has the inodes of copied-up objects by the IDs from before.

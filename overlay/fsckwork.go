@@ -23,23 +23,45 @@ func (c *checker) checkWork() error {
 	for _, e := range entries {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
-		case e.Name() == indexDir:
-		case strings.HasPrefix(e.Name(), tmpPrefix), sillyUnused(e.Name()):
-			c.found(kindLeftover, path, "", func() error { return removeTree(path) })
-		case strings.HasPrefix(e.Name(), sillyPrefix) && e.IsDir():
-			if err := c.checkSilly(path); err != nil {
-				return err
-			}
+		case e.Name() == indexDir, e.Name() == sillyDir && e.IsDir():
+		case strings.HasPrefix(e.Name(), tmpPrefix):
+			c.leftover(path)
 		default:
 			c.found(kindForeign, path, "", nil)
 		}
 	}
-	return nil
+	return c.checkSilly()
+}
+
+// leftover reports what is half made.
+func (c *checker) leftover(path string) {
+	var st sysStat
+	if sysStatAt(unix.AT_FDCWD, cString(path+"\x00"), &st) == nil {
+		c.loses(&st)
+	}
+	c.found(kindLeftover, path, "", func() error { return removeTree(path) })
+}
+
+// loses notes that a file has a name that goes.
+func (c *checker) loses(st *sysStat) {
+	if !st.isDir() && st.nlink > 1 {
+		c.gone[c.fs.identity(0, st)]++
+	}
 }
 
 // checkSilly looks at the files that were removed while they were open. Clients may
 // have them open still.
-func (c *checker) checkSilly(dir string) error {
+func (c *checker) checkSilly() error {
+	dir := filepath.Join(c.o.Work, sillyDir)
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return nil
+	}
+	c.fs.silly.run = kernelRun()
+	return c.eachIn(dir, c.checkSillyFile)
+}
+
+// eachIn calls f for what is in a directory outside the upper.
+func (c *checker) eachIn(dir string, f func(*object) error) error {
 	n, err := outsideDir(dir)
 	if err != nil {
 		return err
@@ -51,32 +73,39 @@ func (c *checker) checkSilly(dir string) error {
 		for err == nil && len(l) > 0 {
 			var e dirName
 			e, l = l.next()
-			err = c.checkSillyFile(&object{fd: fd, name: e.name, dir: dir})
+			o := &object{fd: fd, name: e.name, dir: dir}
+			if err = c.look(o); err == nil {
+				err = f(o)
+			}
 		}
 		return err
 	})
 }
 
 func (c *checker) checkSillyFile(o *object) error {
-	if err := c.look(o); err != nil {
-		return err
-	}
-	_, _, _, ok := parseSilly(goString(o.name))
+	run, _, _, ok := parseSilly(goString(o.name))
 	switch {
-	case !ok:
+	case !ok || o.st.isDir():
 		c.found(kindForeignFile, o.path(), "", nil)
-	case o.isWhiteout():
-		c.found(kindLeftover, o.path(), "", func() error { return sysUnlinkAt(o.fd, o.name, 0) })
+	case c.fs.silly.unused(run) || o.isWhiteout():
+		c.unlink(kindLeftover, o)
 	case o.origin() != ID{}:
 		c.origins[o.origin()] = c.fs.identity(0, &o.st)
 	}
 	return nil
 }
 
+// unlink reports a file that can go.
+func (c *checker) unlink(k *kind, o *object) {
+	c.loses(&o.st)
+	c.found(k, o.path(), "", func() error { return sysUnlinkAt(o.fd, o.name, 0) })
+}
+
 // indexEntry is a file in the index.
 type indexEntry struct {
 	path  string
-	nlink uint32
+	inode ID
+	nlink uint32 // with the names that were removed since
 	// links is what the file says of its lower names. Only a regular file is sure to
 	// be able to.
 	links         int32
@@ -117,21 +146,10 @@ func (c *checker) checkIndex() error {
 	if c.fs.index == nil {
 		return nil
 	}
-	return c.inIndexDir(func(fd int) error {
-		l, err := c.names(fd)
-		for err == nil && len(l) > 0 {
-			var e dirName
-			e, l = l.next()
-			err = c.checkIndexEntry(&object{fd: fd, name: e.name, dir: c.indexPath()})
-		}
-		return err
-	})
+	return c.eachIn(c.indexPath(), c.checkIndexEntry)
 }
 
 func (c *checker) checkIndexEntry(o *object) error {
-	if err := c.look(o); err != nil {
-		return err
-	}
 	name := goString(o.name)
 	if id, ok := parseIndexName(name); ok && indexName(id) == name && !o.st.isDir() {
 		c.checkIndexed(o, id)
@@ -142,7 +160,7 @@ func (c *checker) checkIndexEntry(o *object) error {
 		return nil
 	}
 	if !o.st.isDir() && o.st.nlink > 1 || o.st.typ() == ModeRegular && o.st.size == 0 {
-		c.found(kindLeftover, o.path(), "", func() error { return sysUnlinkAt(o.fd, o.name, 0) })
+		c.unlink(kindLeftover, o)
 		return nil
 	}
 	c.found(kindBadIndex, o.path(), "", nil)
@@ -151,9 +169,12 @@ func (c *checker) checkIndexEntry(o *object) error {
 
 // checkIndexed looks at a copied-up file.
 func (c *checker) checkIndexed(o *object, id ID) {
-	e := &indexEntry{path: o.path(), nlink: o.st.nlink, regular: o.st.typ() == ModeRegular}
-	e.links, e.says = linksOf(o.marks)
 	inode := c.fs.identity(0, &o.st)
+	e := &indexEntry{path: o.path(), inode: inode, nlink: o.st.nlink, regular: o.st.typ() == ModeRegular}
+	if c.repair {
+		e.nlink += c.gone[inode]
+	}
+	e.links, e.says = linksOf(o.marks)
 	c.inIndex[inode] = id
 	c.origins[id] = inode
 	c.lowerObject(id).indexed = e
@@ -189,7 +210,7 @@ func (c *checker) judgeIndexed(id ID, l *lowerObject) {
 		c.uncount(id, n)
 	}
 	e := l.indexed
-	if e.nlink == 1 && l.shown == 0 {
+	if e.nlink-c.gone[e.inode] == 1 && l.shown == 0 {
 		c.found(kindOrphanIndex, e.path, "", func() error {
 			return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(indexName(id)+"\x00"), 0) })
 		})
