@@ -88,7 +88,7 @@ func (c *checker) open() error {
 	if err := fs.openRoot(); err != nil {
 		return err
 	}
-	if err := c.openIndex(); err != nil {
+	if err := c.openWork(); err != nil {
 		return err
 	}
 	if o.State == "" {

@@ -1,10 +1,13 @@
 package overlay_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -37,11 +40,14 @@ func (tr *tree) wantSound(leftovers ...string) {
 	}
 }
 
+var noteName = regexp.MustCompile("mode-[0-9a-f]+-750-755")
+
 // texts are problems as a user reads them.
 func (tr *tree) texts(problems []overlay.Problem) (texts []string) {
 	base := filepath.Dir(tr.options.Upper) + "/"
 	for _, p := range problems {
-		texts = append(texts, p.Kind+" "+strings.TrimPrefix(p.Path, base))
+		path := noteName.ReplaceAllString(strings.TrimPrefix(p.Path, base), "NOTE")
+		texts = append(texts, p.Kind+" "+path)
 	}
 	return texts
 }
@@ -206,6 +212,37 @@ func TestFsckFinds(t *testing.T) {
 				mustWrite(t, s+"/places.new", "half")
 			},
 			want: []string{"leftover state/places.new", "leftover upper.work/#1"},
+		}, {
+			name: "modes that were widened",
+			spoil: func(t *testing.T, up, work, _ string) {
+				info, err := os.Stat(up)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ino := info.Sys().(*syscall.Stat_t).Ino
+				for _, note := range []string{fmt.Sprintf("mode-%x-750-755", ino), "mode-strange"} {
+					if err := os.Symlink(up, work+"/"+note); err != nil {
+						t.Fatal(err)
+					}
+				}
+				t.Cleanup(func() {
+					if info, err := os.Stat(up); err != nil || info.Mode().Perm() != 0o750 {
+						t.Errorf("the mode is %v, %v", info.Mode(), err)
+					}
+				})
+			},
+			want: []string{"leftover upper.work/mode-strange", "widened-mode upper.work/NOTE"},
+		}, {
+			name: "rename that was cut short",
+			spoil: func(t *testing.T, _, work, _ string) {
+				mustWrite(t, work+"/rename", "not whole")
+				mustWrite(t, work+"/rename-whiteout", "")
+			},
+			want: []string{"unfinished-rename upper.work/rename"},
+		}, {
+			name:  "rename that was finished",
+			spoil: func(t *testing.T, _, work, _ string) { mustWrite(t, work+"/rename-whiteout", "") },
+			want:  []string{"leftover upper.work/rename-whiteout"},
 		}, {
 			name: "open files that were removed",
 			spoil: func(t *testing.T, _, work, _ string) {

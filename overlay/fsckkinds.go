@@ -85,6 +85,14 @@ var (
 	kindForeign = &kind{
 		name: "foreign", what: "it is not nixnfsd's: no server starts with it in the work directory",
 	}
+	kindWidened = &kind{
+		name: "widened-mode", what: "it notes a mode that was widened when the server ended",
+		mend: "put the mode back, if it is still the widened one",
+	}
+	kindUnfinished = &kind{
+		name: "unfinished-rename", what: "it notes a rename that may have been cut short between its two steps",
+		mend: "finish the rename, or drop it if it had not begun",
+	}
 	kindForeignFile = &kind{
 		name: "foreign-file", what: "its name is none of a file that was removed while it was open: servers let it be",
 	}

@@ -96,7 +96,7 @@ func (c *checker) checkLower() error {
 func rootOf(parts []stackPart) *node {
 	n := newNode(ID{}, ModeDir)
 	n.places.Store(&place{name: "\x00"})
-	n.dir.stack.Store(&stack{parts: parts})
+	n.dir.stack.Store(&stack{steady: true, parts: parts})
 	return n
 }
 
@@ -204,7 +204,7 @@ func (v *viewer) part(fd int, part *stackPart, seen map[string]struct{}, dirs []
 // entry visits what a name stands for, if it is looked for, and gives a directory back.
 func (v *viewer) entry(fd int, part *stackPart, e *dirName) (*childDir, error) {
 	l := &v.c.fs.layers[part.layer]
-	maybeWhiteout := part.whiteouts && e.typ == unix.DT_REG
+	maybeWhiteout := part.whiteouts && e.typ == unix.DT_REG || e.typ == unix.DT_CHR
 	wanted := part.layer != 0 && v.want(l.space<<spaceShift|e.ino)
 	if !maybeWhiteout && !wanted && e.typ != unix.DT_UNKNOWN && e.typ != unix.DT_DIR {
 		return nil, nil
@@ -213,7 +213,7 @@ func (v *viewer) entry(fd int, part *stackPart, e *dirName) (*childDir, error) {
 	if err := sysStatAt(fd, e.name, &st); err != nil {
 		return nil, err
 	}
-	if part.whiteouts && isWhiteout(fd, e.name, &st) {
+	if v.c.fs.hides(part, fd, e.name, &st) {
 		return nil, nil
 	}
 	id := v.c.fs.identity(part.layer, &st)

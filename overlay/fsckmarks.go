@@ -32,7 +32,7 @@ func (o *object) path() string {
 }
 
 func (o *object) isWhiteout() bool {
-	return o.st.typ() == ModeRegular && o.st.size == 0 && o.marks[markWhiteout] != nil
+	return isWhiteoutDevice(&o.st) || o.st.typ() == ModeRegular && o.st.size == 0 && o.marks[markWhiteout] != nil
 }
 
 // look reads an object's attributes and marks.

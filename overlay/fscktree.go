@@ -156,7 +156,7 @@ func (d *upperDir) whiteout(o *object, hides bool, below *found) error {
 		return nil
 	}
 	d.whiteouts++
-	if d.mark == 0 {
+	if d.mark == 0 && !isWhiteoutDevice(&o.st) {
 		d.mark = 'x'
 		c.found(kindUnmarkedWhiteouts, d.path, "", func() error { return c.setMark(&d.self, markOpaque, []byte("x")) })
 	}
@@ -175,13 +175,9 @@ func (d *upperDir) subdir(o *object, hides bool, below *found) error {
 		return fmt.Errorf("find the layers of %s: %w", o.path(), err)
 	}
 	merged, proven := false, false
-	for i := range s.parts[1:] {
-		id, err := c.partID(n, &s.parts[i+1])
-		if err != nil {
-			return err
-		}
-		merged = merged || hides && id == c.fs.identity(below.layer, &below.st)
-		proven = proven || id == o.origin()
+	for _, part := range s.below() {
+		merged = merged || hides && part.id == c.fs.identity(below.layer, &below.st)
+		proven = proven || part.id == o.origin()
 	}
 	if hides && !merged {
 		if err := c.hidden(d.node, o, below); err != nil {
@@ -213,21 +209,7 @@ func (c *checker) redirected(n *node, o *object) (*stack, error) {
 		return c.removeMark(o, markRedirect)
 	})
 	o.marks[markOpaque] = []byte("y")
-	return n.dir.setStack(&stack{parts: []stackPart{{dir: new(partDir), whiteouts: true}}}), nil
-}
-
-// partID identifies one layer's part of a directory.
-func (c *checker) partID(n *node, part *stackPart) (ID, error) {
-	dir, err := c.fs.partDir(n, part)
-	if err != nil {
-		return ID{}, err
-	}
-	defer dir.release()
-	var st sysStat
-	if err := sysFstat(dir.fd, &st); err != nil {
-		return ID{}, err
-	}
-	return c.fs.identity(part.layer, &st), nil
+	return n.dir.setStack(nil, &stack{parts: []stackPart{{dir: new(partDir), whiteouts: true}}}), nil
 }
 
 // dirName is one entry of dirNames.

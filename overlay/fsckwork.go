@@ -1,10 +1,12 @@
 package overlay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,16 +22,26 @@ func (c *checker) checkWork() error {
 	if err != nil {
 		return fmt.Errorf("list the work directory: %w", err)
 	}
+	var notes []string
 	for _, e := range entries {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
 		case e.Name() == indexDir, e.Name() == sillyDir && e.IsDir():
 		case strings.HasPrefix(e.Name(), tmpPrefix):
 			c.leftover(path)
+		case isModeNote(e.Name()):
+			notes = append(notes, path)
+		case e.Name() == intentName:
+			c.found(kindUnfinished, path, "", func() error { return c.fs.finishRename(c.o.Work) })
+		case e.Name() == intentHiding:
+			if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == intentName }) {
+				c.leftover(path)
+			}
 		default:
 			c.found(kindForeign, path, "", nil)
 		}
 	}
+	c.checkNotes(notes)
 	return c.checkSilly()
 }
 
@@ -40,6 +52,29 @@ func (c *checker) leftover(path string) {
 		c.loses(&st)
 	}
 	c.found(kindLeftover, path, "", func() error { return removeTree(path) })
+}
+
+// checkNotes looks at what was noted before objects' modes were widened. What lies deeper
+// comes first, as in mendModes.
+func (c *checker) checkNotes(paths []string) {
+	to := func(path string) string {
+		to, _ := os.Readlink(path)
+		return to
+	}
+	slices.SortStableFunc(paths, func(a, b string) int { return cmp.Compare(len(to(b)), len(to(a))) })
+	for _, path := range paths {
+		m, ok := parseModeNote(filepath.Base(path))
+		if object := to(path); ok && object != "" {
+			c.found(kindWidened, path, "of "+object, func() error {
+				if err := m.putBack(object); err != nil {
+					return err
+				}
+				return os.Remove(path)
+			})
+			continue
+		}
+		c.leftover(path)
+	}
 }
 
 // loses notes that a file has a name that goes.
@@ -114,13 +149,20 @@ type indexEntry struct {
 
 func (c *checker) indexPath() string { return filepath.Join(c.o.Work, indexDir) }
 
-// openIndex opens the index where there is one.
-func (c *checker) openIndex() (err error) {
-	if _, err := os.Lstat(c.indexPath()); errors.Is(err, os.ErrNotExist) {
-		return nil
+// openWork opens the work directory and the index where they are there.
+func (c *checker) openWork() (err error) {
+	if c.fs.work, err = outsideIfThere(c.o.Work); err != nil {
+		return err
 	}
-	c.fs.index, err = outsideDir(c.indexPath())
+	c.fs.index, err = outsideIfThere(c.indexPath())
 	return err
+}
+
+func outsideIfThere(dir string) (*node, error) {
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return outsideDir(dir)
 }
 
 // inIndexDir calls f with the index's descriptor. It makes an index where there is none.
@@ -129,7 +171,8 @@ func (c *checker) inIndexDir(f func(fd int) error) error {
 		if err := os.MkdirAll(c.indexPath(), 0o700); err != nil {
 			return err
 		}
-		if err := c.openIndex(); err != nil {
+		var err error
+		if c.fs.index, err = outsideDir(c.indexPath()); err != nil {
 			return err
 		}
 	}
@@ -188,16 +231,7 @@ func (c *checker) takeCount(id ID, n int32) {
 	less := min(n, c.counted[id])
 	c.counted[id] = max(n, c.counted[id])
 	c.lowerObject(id)
-	if less > 0 {
-		c.uncount(id, less)
-	}
-}
-
-func (c *checker) uncount(id ID, n int32) {
-	name := hiddenName(id, n)
-	c.found(kindHiddenLeftover, c.hiddenPath(name), "", func() error {
-		return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(name), 0) })
-	})
+	c.uncount(id, less)
 }
 
 func (c *checker) hiddenPath(name string) string {
@@ -206,37 +240,40 @@ func (c *checker) hiddenPath(name string) string {
 
 // judgeIndexed looks at a copied-up file that has, or had, several lower names.
 func (c *checker) judgeIndexed(id ID, l *lowerObject) {
-	if n := c.counted[id]; n != 0 {
-		c.uncount(id, n)
-	}
-	e := l.indexed
-	if e.nlink-c.gone[e.inode] == 1 && l.shown == 0 {
+	e, have, want := l.indexed, c.counted[id], l.nlink-(l.all-l.shown)
+	switch {
+	case e.nlink-c.gone[e.inode] == 1 && l.shown == 0:
+		c.uncount(id, have)
 		c.found(kindOrphanIndex, e.path, "", func() error {
 			return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(indexName(id)+"\x00"), 0) })
 		})
-		return
+	case !e.regular && !e.says: // it cannot
+		c.recount(id, have, want)
+	case !e.says || e.links != want:
+		c.found(kindIndexLinks, e.path, fmt.Sprintf("%d for %d", e.links, want), func() error {
+			return c.inIndexDir(func(fd int) error { return c.noteLinks(fd, cString(indexName(id)+"\x00"), want) })
+		})
+		fallthrough
+	default:
+		c.uncount(id, have)
 	}
-	want := l.nlink - (l.all - l.shown)
-	if !e.regular || e.says && e.links == want {
-		return
-	}
-	c.found(kindIndexLinks, e.path, fmt.Sprintf("%d for %d", e.links, want), func() error {
-		return c.inIndexDir(func(fd int) error { return c.fs.setLowerLinks(fd, cString(indexName(id)+"\x00"), want) })
-	})
+}
+
+func (c *checker) noteLinks(fd int, name *byte, links int32) error {
+	_, err := c.fs.setLowerLinks(fd, name, links)
+	return err
 }
 
 // judgeCopy looks at a copied-up file that is not in the index.
 func (c *checker) judgeCopy(id ID, l *lowerObject) {
-	if n := c.counted[id]; n != 0 {
-		c.uncount(id, n)
-	}
+	c.uncount(id, c.counted[id])
 	if l.nlink < 2 || l.shown == 0 {
 		return
 	}
 	c.found(kindMissingIndex, l.copy, "", func() error {
 		return c.at(l.copy, func(fd int, name *byte) error {
 			return c.inIndexDir(func(index int) error {
-				if err := c.fs.setLowerLinks(fd, name, l.nlink-(l.all-l.shown)); err != nil {
+				if err := c.noteLinks(fd, name, l.nlink-(l.all-l.shown)); err != nil {
 					return err
 				}
 				return sysLinkAt(fd, name, index, cString(indexName(id)+"\x00"))
@@ -248,27 +285,42 @@ func (c *checker) judgeCopy(id ID, l *lowerObject) {
 // judgeCount looks at the number of hidden names of a file that was not copied up.
 func (c *checker) judgeCount(id ID, l *lowerObject) {
 	have, want := c.counted[id], l.all-l.shown
-	if have == want || have == 0 && l.shown == 0 {
+	switch {
+	case l.shown > 0:
+		c.recount(id, have, want)
+	case have != want:
+		c.uncount(id, have)
+	}
+}
+
+// uncount reports a count that is not needed; 0 is none.
+func (c *checker) uncount(id ID, n int32) {
+	if n == 0 {
 		return
 	}
-	if l.shown == 0 {
-		c.uncount(id, have)
+	name := hiddenName(id, n)
+	c.found(kindHiddenLeftover, c.hiddenPath(name), "", func() error {
+		return c.inIndexDir(func(fd int) error { return sysUnlinkAt(fd, cString(name), 0) })
+	})
+}
+
+// recount reports a count that is not what it ought to be.
+func (c *checker) recount(id ID, have, want int32) {
+	if have == want {
 		return
 	}
 	path := c.hiddenPath(hiddenName(id, max(have, want)))
 	c.found(kindHiddenCount, path, fmt.Sprintf("%d for %d", have, want), func() error {
-		return c.inIndexDir(func(fd int) error { return c.recount(fd, id, have, want) })
+		return c.inIndexDir(func(fd int) error {
+			switch {
+			case have == 0:
+				return c.fs.makeEmpty(fd, cString(hiddenName(id, want)))
+			case want == 0:
+				return sysUnlinkAt(fd, cString(hiddenName(id, have)), 0)
+			}
+			return sysRenameAt(fd, cString(hiddenName(id, have)), fd, cString(hiddenName(id, want)))
+		})
 	})
-}
-
-func (c *checker) recount(fd int, id ID, have, want int32) error {
-	switch {
-	case have == 0:
-		return c.fs.makeEmpty(fd, cString(hiddenName(id, want)))
-	case want == 0:
-		return sysUnlinkAt(fd, cString(hiddenName(id, have)), 0)
-	}
-	return sysRenameAt(fd, cString(hiddenName(id, have)), fd, cString(hiddenName(id, want)))
 }
 
 // parseHiddenName takes the name of a count apart.

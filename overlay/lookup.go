@@ -256,7 +256,7 @@ func (fs *FS) attachIndex(n *node) error {
 	if err != nil {
 		return err
 	}
-	if links == 0 {
+	if links == 0 && !n.isRegular() { // which cannot say it itself
 		links = fs.hidden.get(n.id)
 	}
 	n.linkDelta.Store(links - 1)

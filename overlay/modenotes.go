@@ -35,7 +35,7 @@ func parseModeNote(name string) (m modeNote, ok bool) {
 // be moved. A note that cannot be made, on a full disk, is not worth an error.
 func (m modeNote) make(fs *FS, dirfd int, name *byte) {
 	path, err := pathOf(dirfd)
-	if err != nil {
+	if err != nil || fs.work == nil {
 		return
 	}
 	if name != &dotName[0] {
@@ -48,6 +48,9 @@ func (m modeNote) make(fs *FS, dirfd int, name *byte) {
 }
 
 func (m modeNote) remove(fs *FS) {
+	if fs.work == nil {
+		return
+	}
 	if work, err := fs.dirFD(fs.work, 0); err == nil {
 		_ = sysUnlinkAt(work.fd, cString(m.name()+"\x00"), 0)
 		work.release()
