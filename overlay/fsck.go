@@ -37,7 +37,6 @@ type Problem struct {
 // copied-up objects, which is some ten bytes for each name and a hundred for each object.
 func Fsck(ctx context.Context, o Options, repair bool, report func(Problem)) error {
 	o.setDefaults()
-	o.ReadOnly = false // which would keep from looking into what its owner may not read
 	c := &checker{
 		ctx: ctx, o: &o, fs: newFS(&o), repair: repair, report: report,
 		inIndex: map[ID]ID{}, gone: map[ID]uint32{}, counted: map[ID]int32{}, origins: map[ID]ID{}, lower: map[ID]*lowerObject{},
@@ -85,6 +84,11 @@ func (c *checker) open() error {
 		return err
 	}
 	fs.marked = true
+	fs.readOnly = true // names are left as they are spelt
+	if err := fs.checkNames(o); err != nil {
+		return err
+	}
+	fs.readOnly = false // or it could not look into what its owner may not read
 	if err := fs.openRoot(); err != nil {
 		return err
 	}

@@ -244,6 +244,17 @@ func TestFsckFinds(t *testing.T) {
 			spoil: func(t *testing.T, _, work, _ string) { mustWrite(t, work+"/rename-whiteout", "") },
 			want:  []string{"leftover upper.work/rename-whiteout"},
 		}, {
+			name: "names that are not stored ones",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up, "user.nixnfsd.names", "escaped")
+				mustWrite(t, up+"/^foo%ff", "data")
+				mustWrite(t, up+"/Foo", "data")
+				mustWrite(t, up+"/%~"+strings.Repeat("a", 32), "data")
+				mustWrite(t, up+"/%~names/"+strings.Repeat("b", 32), "data")
+			},
+			want: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
+			left: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
+		}, {
 			name: "open files that were removed",
 			spoil: func(t *testing.T, _, work, _ string) {
 				run := "0123456789abcdef"

@@ -26,6 +26,14 @@ var (
 		mend: "remove " + markWhiteout,
 	}
 
+	// Names, where they are stored so that no volume confuses them.
+	kindForeignName = &kind{
+		name: "foreign-name", what: "its name is none that is stored, and nobody sees it: it was put there by hand",
+	}
+	kindLostName = &kind{
+		name: "lost-name", what: "what its long name stands for is not in the dictionary: nobody sees it",
+	}
+
 	// Marks.
 	kindBadOpaque = &kind{
 		name: "bad-opaque", what: "its " + markOpaque + " is neither x nor y, or it is no directory: the mark counts for nothing",

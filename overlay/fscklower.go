@@ -186,15 +186,18 @@ func (v *viewer) part(fd int, part *stackPart, seen map[string]struct{}, dirs []
 	for err == nil && len(l) > 0 {
 		var e dirName
 		e, l = l.next()
-		if seen != nil {
-			name := goString(e.name)
-			if _, ok := seen[name]; ok {
-				continue
-			}
-			seen[name] = struct{}{}
+		name, ok := v.c.fs.inside(part.layer, []byte(goString(e.name)))
+		if seen != nil && ok {
+			_, above := seen[string(name)]
+			seen[string(name)] = struct{}{}
+			ok = !above
+		}
+		if !ok {
+			continue
 		}
 		var d *childDir
 		if d, err = v.entry(fd, part, &e); d != nil {
+			d.name = string(name) + "\x00"
 			dirs = append(dirs, *d)
 		}
 	}
@@ -205,7 +208,7 @@ func (v *viewer) part(fd int, part *stackPart, seen map[string]struct{}, dirs []
 func (v *viewer) entry(fd int, part *stackPart, e *dirName) (*childDir, error) {
 	l := &v.c.fs.layers[part.layer]
 	maybeWhiteout := part.whiteouts && e.typ == unix.DT_REG || e.typ == unix.DT_CHR
-	wanted := part.layer != 0 && v.want(l.space<<spaceShift|e.ino)
+	wanted := part.layer != 0 && (l.hfsplus || v.want(l.space<<spaceShift|e.ino))
 	if !maybeWhiteout && !wanted && e.typ != unix.DT_UNKNOWN && e.typ != unix.DT_DIR {
 		return nil, nil
 	}
@@ -223,7 +226,7 @@ func (v *viewer) entry(fd int, part *stackPart, e *dirName) (*childDir, error) {
 	if !st.isDir() {
 		return nil, nil
 	}
-	return &childDir{id, goString(e.name) + "\x00", part.layer}, nil
+	return &childDir{id: id, layer: part.layer}, nil
 }
 
 // judge says what is wrong, now that all is known.

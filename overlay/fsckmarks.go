@@ -51,7 +51,7 @@ func (c *checker) look(o *object) error {
 			return err
 		}
 		o.marks[name] = value
-		c.marked = c.marked || name != markLayered
+		c.marked = c.marked || name != markLayered && name != markNames
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (c *checker) stray(o *object, mark string, value []byte) bool {
 	switch mark {
 	case markImpure, markRedirect:
 		return !o.st.isDir()
-	case markLayered:
+	case markLayered, markNames:
 		return !o.isRoot()
 	case markLinks:
 		_, indexed := c.inIndex[c.fs.identity(0, &o.st)]
@@ -174,7 +174,7 @@ func knownMark(mark string) bool {
 	case "origin", "nlink", "upper", "uuid", "protattr":
 		return true
 	}
-	return mark == markLinks
+	return mark == markLinks || mark == markNames
 }
 
 // badOrigin leaves the origins of what is in the index to checkIndex.

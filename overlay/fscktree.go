@@ -120,6 +120,9 @@ func (d *upperDir) check(fd int) error {
 
 func (d *upperDir) entry(fd int, name *byte) error {
 	o := &object{fd: fd, name: name, dir: d.path}
+	if !d.c.checkName(d.node, o) {
+		return nil
+	}
 	if err := d.c.look(o); err != nil {
 		return err
 	}
@@ -143,6 +146,23 @@ func (d *upperDir) entry(fd int, name *byte) error {
 	}
 	d.origin(o, hides && d.c.fs.identity(below.layer, &below.st) == o.origin(), &below)
 	return nil
+}
+
+// checkName reports whether a name stands for one that clients see.
+func (c *checker) checkName(d *node, o *object) bool {
+	if !c.fs.escaped || d == c.fs.root && goString(o.name)+"\x00" == longNamesDir {
+		return !c.fs.escaped
+	}
+	stored := []byte(goString(o.name))
+	_, ok := c.fs.shown(stored)
+	switch {
+	case ok:
+	case isLongName(stored):
+		c.found(kindLostName, o.path(), "", nil)
+	default:
+		c.found(kindForeignName, o.path(), "", nil)
+	}
+	return ok
 }
 
 // whiteout looks at one that is in force or ought to be. Without lower directories

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -62,6 +64,18 @@ func (o *dirOptions) layout(export string, p places) mount.Layout {
 		}
 	}
 	return l
+}
+
+// resolve gives the directories with every symbolic link followed.
+func (o *dirOptions) resolve(export string) (mount.Layout, error) {
+	if slices.Contains(o.lowers, "") {
+		return mount.Layout{}, usage(errors.New("--lower is given without a directory: give one, or leave the flag out"))
+	}
+	home, err := os.UserHomeDir()
+	if err != nil && (o.upper == "" || o.state == "") {
+		return mount.Layout{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
+	}
+	return o.layout(export, userPlaces(runtime.GOOS, home, os.Getenv)).Resolve()
 }
 
 // stateName names the state of an upper that is not the standard one. Each has

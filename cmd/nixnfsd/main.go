@@ -59,7 +59,7 @@ Exit codes:
   0  all is well
   1  failure
   2  the command line is wrong
-  3  check found problems
+  3  check or fsck found problems
   4  check found no server`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -70,7 +70,7 @@ Exit codes:
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newStatCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newCheckCommand(), newFsckCommand(), newWaitCommand(), newStatCommand(), newVersionCommand())
 	return root
 }
 

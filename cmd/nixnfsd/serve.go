@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
@@ -70,7 +69,7 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	layout, err := opts.resolve()
+	layout, err := opts.resolve(opts.export)
 	if err != nil {
 		return err
 	}
@@ -85,17 +84,6 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 	}
 	err = serveOn(ctx, listener, fsys, layout, opts, log, stdout)
 	return errors.Join(err, fsys.Close())
-}
-
-func (o *serveOptions) resolve() (mount.Layout, error) {
-	if slices.Contains(o.lowers, "") {
-		return mount.Layout{}, usage(errors.New("--lower is given without a directory: give one, or leave the flag out"))
-	}
-	home, err := os.UserHomeDir()
-	if err != nil && (o.upper == "" || o.state == "") {
-		return mount.Layout{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
-	}
-	return o.layout(o.export, userPlaces(runtime.GOOS, home, os.Getenv)).Resolve()
 }
 
 // listen names who has the port where the system tells.
@@ -117,21 +105,26 @@ func openOverlay(l mount.Layout, readOnly bool) (*overlay.FS, error) {
 		return nil, err
 	}
 	fsys, err := overlay.Open(overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: readOnly})
+	return fsys, refusal(err, l)
+}
+
+// refusal says what to do about directories that cannot be opened.
+func refusal(err error, l mount.Layout) error {
 	var locked *overlay.LockedError
 	var unfit *overlay.UnfitError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &locked):
-		return nil, fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
+		return fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
 	case errors.As(err, &unfit) && unfit.Mend != "":
-		return nil, fmt.Errorf("%w: %s", err, unfit.Mend)
+		return fmt.Errorf("%w: %s", err, unfit.Mend)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%w: choose a directory that is yours", err)
+		return fmt.Errorf("%w: choose a directory that is yours", err)
 	case errors.As(err, &unfit):
-		return nil, fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
-	case err != nil:
-		return nil, fmt.Errorf("open %s: %w", l.Upper, err)
+		return fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
 	}
-	return fsys, nil
+	return fmt.Errorf("open %s: %w", l.Upper, err)
 }
 
 func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mount.Layout, opts *serveOptions, log *logrus.Logger, stdout io.Writer) error {
