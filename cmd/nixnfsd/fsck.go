@@ -187,10 +187,11 @@ func (j *fsckJSON) value(v any) {
 
 func (j *fsckJSON) problem(p *overlay.Problem) {
 	if j.begun {
-		j.print(",\n")
+		j.print(",")
 	} else {
 		j.begin()
 	}
+	j.print("\n")
 	v := struct {
 		Kind     string `json:"kind"`
 		Path     string `json:"path"`
@@ -208,14 +209,14 @@ func (j *fsckJSON) problem(p *overlay.Problem) {
 
 func (j *fsckJSON) begin() {
 	j.begun = true
-	j.print(fmt.Sprintf("{\"schemaVersion\": %d, \"repair\": %t, \"problems\": [\n", fsckSchema, j.repair))
+	j.print(fmt.Sprintf("{\"schemaVersion\": %d, \"repair\": %t, \"problems\": [", fsckSchema, j.repair))
 }
 
 func (j *fsckJSON) end(c *fsckCount) error {
 	if !j.begun {
 		j.begin()
 	}
-	j.print("], \"count\": ")
+	j.print("\n], \"count\": ")
 	j.value(c)
 	j.print("}\n")
 	return j.err
