@@ -108,6 +108,7 @@ func TestReadBesideCopyUp(t *testing.T) {
 // again calls f until it does not ask to be called where it may block.
 func again(r *rand.Rand, f func(c overlay.Caller) error) error {
 	c := worker
+	c.Apple = true // any file can get a silly name
 	c.MayBlock = r.IntN(2) == 0
 	err := f(c)
 	if errors.Is(err, overlay.ErrWouldBlock) {
@@ -121,8 +122,7 @@ func again(r *rand.Rand, f func(c overlay.Caller) error) error {
 func (tr *tree) change(r *rand.Rand) error {
 	dir := tr.someDir(r)
 	other := tr.someDir(r)
-	name := []byte{byte('a' + r.IntN(5))}
-	toName := []byte{byte('a' + r.IntN(5))}
+	name, toName := someName(r), someName(r)
 	var a, d overlay.Attr
 	var w, w2 overlay.Change
 	switch r.IntN(12) {
@@ -172,6 +172,14 @@ func (tr *tree) change(r *rand.Rand) error {
 		_, _, err := tr.Read(c, a.ID, make([]byte, 8), 0, &d)
 		return err
 	})
+}
+
+// someName gives one of few names, some of which are silly.
+func someName(r *rand.Rand) []byte {
+	if r.IntN(6) == 0 {
+		return fmt.Appendf(nil, ".nfs.%08x.%04x", r.IntN(5), 1)
+	}
+	return []byte{byte('a' + r.IntN(5))}
 }
 
 // someDir walks down by chance.
