@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 // output runs a program, named by its whole path, and gives what it printed.
@@ -35,11 +38,30 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 	}
 }
 
-// StatInChild gives a function that looks at a directory by running program
-// with args and the directory. Only the child hangs where the mount is dead.
-func StatInChild(program string, args ...string) func(ctx context.Context, dir string) error {
-	return func(ctx context.Context, dir string) error {
-		_, err := output(ctx, program, append(args[:len(args):len(args)], dir)...)
+// StatFunc looks at directories, as Look does.
+type StatFunc func(ctx context.Context, dirs ...string) error
+
+// StatInChild gives a function that looks at directories by running program
+// with args and the directories. Only the child hangs where the mount is dead.
+func StatInChild(program string, args ...string) StatFunc {
+	return func(ctx context.Context, dirs ...string) error {
+		_, err := output(ctx, program, slices.Concat(args, dirs)...)
 		return err
 	}
+}
+
+// Look looks at directories, those of an NFS mount as the server has them now. It hangs
+// where a mount is dead.
+func Look(dirs ...string) error {
+	var errs []error
+	for _, dir := range dirs {
+		isDir, err := look(dir)
+		if err == nil && !isDir {
+			err = syscall.ENOTDIR
+		}
+		if err != nil {
+			errs = append(errs, &fs.PathError{Op: "stat", Path: dir, Err: err})
+		}
+	}
+	return errors.Join(errs...)
 }

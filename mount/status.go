@@ -71,8 +71,8 @@ func (s *Status) OK() bool { return s.State == Mounted && len(s.Problems) == 0 }
 type Checker struct {
 	Addr   netip.AddrPort // where the server listens
 	Export string         // its export, and the mount point
-	// Stat looks at a directory in a child process; see StatInChild.
-	Stat func(ctx context.Context, dir string) error
+	// Stat looks at directories in a child process; see StatInChild.
+	Stat StatFunc
 	// Limit is how long each look may take. Zero is three seconds.
 	Limit time.Duration
 

@@ -92,15 +92,15 @@ func nfsEntry(server netip.AddrPort, options ...string) *Entry {
 func TestCheck(t *testing.T) {
 	up, other, gone := rpcServer{}.start(t), rpcServer{}.start(t), nobody(t)
 	closed := rpcServer{mnt: 13}.start(t)
-	fine := func(context.Context, string) error { return nil }
-	never := func(context.Context, string) error { panic("the mount point is touched") }
-	none := func(context.Context, string) error { return errors.New("stat: no such file or directory") }
+	fine := func(context.Context, ...string) error { return nil }
+	never := func(context.Context, ...string) error { panic("the mount point is touched") }
+	none := func(context.Context, ...string) error { return errors.New("stat: no such file or directory") }
 	ext4 := &Entry{Dir: "/nix", Type: "ext4", From: "/dev/vdb", Options: []string{"rw"}}
 	tt := []struct {
 		name     string
 		addr     netip.AddrPort
 		entry    *Entry
-		stat     func(context.Context, string) error
+		stat     func(context.Context, ...string) error
 		state    State
 		summary  string
 		problems []string // the beginning of each
@@ -143,7 +143,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, addr netip.AddrPort, entry *Entry, stat func(context.Context, string) error) (Status, error) {
+func check(t *testing.T, addr netip.AddrPort, entry *Entry, stat func(context.Context, ...string) error) (Status, error) {
 	c := Checker{
 		Addr: addr, Export: "/nix", Stat: stat, goos: "linux",
 		table: func() ([]Entry, error) {
@@ -197,7 +197,7 @@ func TestCheckTakesOptionsFromTheSystem(t *testing.T) {
 	for _, tc := range tt {
 		c := Checker{
 			Addr: up, Export: "/nix", goos: "darwin",
-			Stat: func(context.Context, string) error { return nil },
+			Stat: func(context.Context, ...string) error { return nil },
 			table: func() ([]Entry, error) {
 				return []Entry{{Dir: "/nix", Type: "nfs", From: "127.0.0.1:/nix", Options: []string{"rw", "nosuid"}}}, nil
 			},
@@ -245,7 +245,7 @@ func TestWait(t *testing.T) {
 	looks := 0
 	c := Checker{
 		Addr: up, Export: "/nix", goos: "linux",
-		Stat: func(context.Context, string) error { return nil },
+		Stat: func(context.Context, ...string) error { return nil },
 		table: func() ([]Entry, error) {
 			if looks++; looks < 3 {
 				return nil, nil
@@ -262,7 +262,7 @@ func TestWaitGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	c := Checker{Addr: nobody(t), Export: "/nix", table: func() ([]Entry, error) { return nil, nil }}
-	c.Stat = func(context.Context, string) error { return nil }
+	c.Stat = func(context.Context, ...string) error { return nil }
 	err := c.Wait(ctx)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no server answers at") {
 		t.Errorf("got %v, want the time limit and what was wrong", err)
@@ -286,7 +286,7 @@ func TestCommandsThatMend(t *testing.T) {
 }
 
 func TestStatusAsJSON(t *testing.T) {
-	s, err := check(t, nobody(t), nil, func(context.Context, string) error { return nil })
+	s, err := check(t, nobody(t), nil, func(context.Context, ...string) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

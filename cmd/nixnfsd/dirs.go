@@ -22,10 +22,52 @@ type dirOptions struct {
 }
 
 func (o *dirOptions) add(flags *pflag.FlagSet) {
-	flags.StringVar(&o.upper, "upper", "", "writable `DIR` to serve (default: in the user's data directory)")
+	flags.Var((*dirFlag)(&o.upper), "upper", "writable `DIR` to serve (default: in the user's data directory)")
 	flags.StringArrayVar(&o.lowers, "lower", nil, "read-only `DIR` beneath it; may be repeated, the first wins")
-	flags.StringVar(&o.work, "work", "", "`DIR` for what is half-made, on the upper's file system and for nothing else: it is emptied at start (default: beside the upper)")
-	flags.StringVar(&o.state, "state", "", "`DIR` for what keeps file handles valid after a restart (default: in the user's state directory, one for each upper)")
+	flags.Var((*dirFlag)(&o.work), "work", "`DIR` for what is half-made, on the upper's file system and for nothing else: it is emptied at start (default: beside the upper)")
+	flags.Var((*dirFlag)(&o.state), "state", "`DIR` for what keeps file handles valid after a restart (default: in the user's state directory, one for each upper)")
+}
+
+// addState adds the flags that a running server is found by.
+func (o *dirOptions) addState(flags *pflag.FlagSet) {
+	flags.Var((*dirFlag)(&o.upper), "upper", "the `DIR` that the server has as its upper, as it was given")
+	flags.Var((*dirFlag)(&o.state), "state", "the `DIR` that it has for its state, where it was given one")
+}
+
+// dirFlag is a directory that is given with a flag: "" would be taken for none.
+type dirFlag string
+
+// Set takes the flag's value.
+func (f *dirFlag) Set(s string) error {
+	if s == "" {
+		return errors.New("give a directory, or leave the flag out")
+	}
+	*f = dirFlag(s)
+	return nil
+}
+
+// String is the flag's value.
+func (f *dirFlag) String() string { return string(*f) }
+
+// Type is what help calls a value where the flag's own text does not say.
+func (f *dirFlag) Type() string { return "DIR" }
+
+// places gives the places of the user's, which need no home where all is given.
+func (o *dirOptions) places() (places, error) {
+	home, err := os.UserHomeDir()
+	if err != nil && (o.upper == "" || o.state == "") {
+		return places{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
+	}
+	return userPlaces(runtime.GOOS, home, os.Getenv), nil
+}
+
+// stateDir is the state directory of the server that was given the same flags.
+func (o *dirOptions) stateDir() (string, error) {
+	if o.state != "" {
+		return o.state, nil
+	}
+	p, err := o.places()
+	return o.layout(defaultExport, p).State, err
 }
 
 // places are where a system keeps a user's data and state.
@@ -71,11 +113,11 @@ func (o *dirOptions) resolve(export string) (mount.Layout, error) {
 	if slices.Contains(o.lowers, "") {
 		return mount.Layout{}, usage(errors.New("--lower is given without a directory: give one, or leave the flag out"))
 	}
-	home, err := os.UserHomeDir()
-	if err != nil && (o.upper == "" || o.state == "") {
-		return mount.Layout{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
+	p, err := o.places()
+	if err != nil {
+		return mount.Layout{}, err
 	}
-	return o.layout(export, userPlaces(runtime.GOOS, home, os.Getenv)).Resolve()
+	return o.layout(export, p).Resolve()
 }
 
 // stateName names the state of an upper that is not the standard one. Each has

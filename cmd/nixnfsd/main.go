@@ -59,8 +59,8 @@ Exit codes:
   0  all is well
   1  failure
   2  the command line is wrong
-  3  check or fsck found problems
-  4  check found no server`,
+  3  check, fsck or layers found problems
+  4  there is no server for check or layers`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -70,7 +70,7 @@ Exit codes:
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newServeCommand(), newCheckCommand(), newFsckCommand(), newWaitCommand(), newStatCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newFsckCommand(), newStatCommand(), newVersionCommand())
 	return root
 }
 

@@ -135,16 +135,21 @@ func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mou
 	server := nfs.New(nfs.Options{FS: fsys, Key: key, Export: opts.export, Owner: uint32(os.Getuid()), Log: log})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
+	where := layersAnswer{Address: listener.Addr().String(), Export: opts.export}
+	endOrders := takeOrders(l.State, fsys, where, log)
 	announce(stdout, listener, l, opts)
 	select {
 	case err := <-done:
+		endOrders(ctx)
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
 	log.Info("draining")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	err = server.Shutdown(ctx)
+	endOrders(ctx)
+	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
 	log.Info("stopped")
