@@ -22,6 +22,9 @@ func (fs *FS) openWork(o *Options) error {
 	if fs.readOnly {
 		return fs.openKept(index, silly)
 	}
+	if err := unix.Access(o.Upper, unix.W_OK|unix.X_OK); err != nil {
+		return &UnfitError{Dir: o.Upper, Reason: "cannot be written to", Err: err}
+	}
 	unfit := func(err error) error {
 		return &UnfitError{Dir: o.Work, Reason: "cannot be made the work directory", Err: err}
 	}
@@ -31,10 +34,12 @@ func (fs *FS) openWork(o *Options) error {
 	if err := sweep(o.Work); err != nil {
 		return err
 	}
-	err := errors.Join(os.MkdirAll(index, 0o700), os.MkdirAll(silly, 0o700))
-	if err != nil {
-		return unfit(err)
+	for _, dir := range []string{index, silly} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return unfit(err)
+		}
 	}
+	var err error
 	if fs.work, err = outsideDir(o.Work); err != nil {
 		return err
 	}
@@ -126,9 +131,6 @@ func removeTree(path string) error {
 // in the work directory, so that the upper's own times stay.
 func (fs *FS) tryUpper(o *Options) error {
 	unfit := func(reason string, err error) error { return &UnfitError{Dir: o.Upper, Reason: reason, Err: err} }
-	if err := unix.Access(o.Upper, unix.W_OK|unix.X_OK); err != nil {
-		return unfit("cannot be written to", err)
-	}
 	work, err := fs.dirFD(fs.work, 0)
 	if err != nil {
 		return err
