@@ -56,6 +56,10 @@
 //   - A directory with a redirect that overlayfs refuses (EINVAL, EACCES) is there, but what is
 //     inside is not to be had: a look-up of the directory itself need not read the mark.
 //
+// Inode numbers of lower directories on other file systems than the upper's get a number in
+// their highest bits, which WORK/spaces remembers by the directory's path: lower directories
+// come, go and change places, and IDs stay.
+//
 // A rename is one step, or two when it leaves a name that lower layers have for one that
 // is taken: overlayfs has RENAME_WHITEOUT for that, which not every system has. Then WORK/rename
 // says what is about to happen, WORK/rename-whiteout is to take the old name, and a start that

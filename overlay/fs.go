@@ -91,6 +91,9 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.openWork(o); err != nil {
 		return err
 	}
+	if err := fs.numberLayers(o.Work); err != nil {
+		return err
+	}
 	if err := fs.checkNames(o); err != nil {
 		return err
 	}
@@ -152,13 +155,12 @@ func openDirectory(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// openLayers opens the layers' roots and numbers their file systems.
+// openLayers opens the layers' roots.
 func (fs *FS) openLayers(dirs []string) error {
 	root := &stack{steady: true}
 	fs.root = newNode(ID{}, ModeDir)
 	fs.root.places.Store(&place{name: "\x00"})
 	fs.root.dir.stack.Store(root)
-	spaces := map[uint64]uint64{}
 	for i, dir := range dirs {
 		f, err := openDirectory(dir)
 		if err != nil {
@@ -174,11 +176,8 @@ func (fs *FS) openLayers(dirs []string) error {
 		if err != nil {
 			return &UnfitError{Dir: dir, Reason: "cannot be examined", Err: err}
 		}
-		if _, ok := spaces[st.dev]; !ok {
-			spaces[st.dev] = uint64(len(spaces))
-		}
-		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev, space: spaces[st.dev]})
-		root.parts = append(root.parts, stackPart{layer: i, id: fs.identity(i, &st), dir: pinnedSlot(fd)})
+		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev})
+		root.parts = append(root.parts, stackPart{layer: i, dir: pinnedSlot(fd)})
 	}
 	return nil
 }

@@ -83,6 +83,9 @@ func (c *checker) open() error {
 	if err := fs.openLayers(append([]string{o.Upper}, o.Lowers...)); err != nil {
 		return err
 	}
+	if _, _, err := fs.readSpaces(o.Work); err != nil {
+		return err
+	}
 	fs.marked = true
 	fs.readOnly = true // names are left as they are spelt
 	if err := fs.checkNames(o); err != nil {

@@ -26,7 +26,7 @@ func (c *checker) checkWork() error {
 	for _, e := range entries {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
-		case e.Name() == indexDir, e.Name() == sillyDir && e.IsDir():
+		case e.Name() == indexDir, e.Name() == spacesName, e.Name() == sillyDir && e.IsDir():
 		case strings.HasPrefix(e.Name(), tmpPrefix):
 			c.leftover(path)
 		case isModeNote(e.Name()):
@@ -350,7 +350,7 @@ func (c *checker) checkJournal() error {
 	if err != nil {
 		return fmt.Errorf("read the places of known objects: %w", err)
 	}
-	head := journalHead(c.fs.layers)
+	head := journalHead(c.fs.layers[0].path)
 	if len(b) < len(head) || string(b[:len(head)]) != string(head) {
 		return nil
 	}

@@ -100,13 +100,10 @@ func decodeRecord(b []byte) (r record, rest []byte, ok bool) {
 }
 
 // journalHead is what the file starts with. Another head means another run of
-// the kernel or other layers: what follows is of no use.
-func journalHead(layers []layer) []byte {
-	b := []byte("nixnfsd places 1\n" + bootID() + "\n")
-	for _, l := range layers {
-		b = append(b, l.path...)
-		b = append(b, '\n')
-	}
+// the kernel or another upper: what follows is of no use. Other lower directories do no
+// harm: in which layer a place is, and whether it is still there, is found out again.
+func journalHead(upper string) []byte {
+	b := []byte("nixnfsd places 2\n" + bootID() + "\n" + upper + "\n")
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], hashBytes(b))
 	return append([]byte("nixnfsd1"), n[:]...)
@@ -114,8 +111,8 @@ func journalHead(layers []layer) []byte {
 
 // openJournal opens the journal in dir and gives its records to replay. all gives
 // the records of the present state, when the journal is rewritten.
-func openJournal(dir string, layers []layer, replay func(*record), all func(put func(*record))) (*journal, error) {
-	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(layers), all: all}
+func openJournal(dir, upper string, replay func(*record), all func(put func(*record))) (*journal, error) {
+	j := &journal{path: filepath.Join(dir, journalName), head: journalHead(upper), all: all}
 	b, err := readRegular(j.path)
 	if err != nil {
 		return nil, fmt.Errorf("read the places of known objects: %w", err)

@@ -9,10 +9,10 @@ import (
 )
 
 // replayed opens a journal and gives the names that it tells of.
-func replayed(t *testing.T, dir string, layers []layer) (*journal, []string) {
+func replayed(t *testing.T, dir, upper string) (*journal, []string) {
 	t.Helper()
 	var names []string
-	j, err := openJournal(dir, layers, func(r *record) { names = append(names, string(r.name)) }, func(func(*record)) {})
+	j, err := openJournal(dir, upper, func(r *record) { names = append(names, string(r.name)) }, func(func(*record)) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,27 +21,26 @@ func replayed(t *testing.T, dir string, layers []layer) (*journal, []string) {
 
 func TestJournalEnds(t *testing.T) {
 	long := strings.Repeat("n", 255)
-	other := []layer{{path: "/other"}}
 	tests := []struct {
 		name   string
 		damage func(b []byte, used int) []byte
-		layers []layer
+		upper  string
 		want   []string
 	}{
-		{"killed", func(b []byte, _ int) []byte { return b }, nil, []string{"a", long}},
-		{"cut in the tail", func(b []byte, used int) []byte { return b[:used] }, nil, []string{"a", long}},
-		{"cut in a record", func(b []byte, used int) []byte { return b[:used-1] }, nil, []string{"a"}},
-		{"half a length", func(b []byte, used int) []byte { b[used] = 1; return b }, nil, []string{"a", long}},
-		{"a length of zero", func(b []byte, used int) []byte { b[used-255-recordHead], b[used-255-recordHead+1] = 0, 0; return b }, nil, []string{"a"}},
-		{"no head", func(b []byte, _ int) []byte { b[0] = 'x'; return b }, nil, nil},
-		{"empty", func([]byte, int) []byte { return nil }, nil, nil},
-		{"garbage", func([]byte, int) []byte { return bytes.Repeat([]byte{0xff}, 1<<16) }, nil, nil},
-		{"other layers", func(b []byte, _ int) []byte { return b }, other, nil},
+		{"killed", func(b []byte, _ int) []byte { return b }, "", []string{"a", long}},
+		{"cut in the tail", func(b []byte, used int) []byte { return b[:used] }, "", []string{"a", long}},
+		{"cut in a record", func(b []byte, used int) []byte { return b[:used-1] }, "", []string{"a"}},
+		{"half a length", func(b []byte, used int) []byte { b[used] = 1; return b }, "", []string{"a", long}},
+		{"a length of zero", func(b []byte, used int) []byte { b[used-255-recordHead], b[used-255-recordHead+1] = 0, 0; return b }, "", []string{"a"}},
+		{"no head", func(b []byte, _ int) []byte { b[0] = 'x'; return b }, "", nil},
+		{"empty", func([]byte, int) []byte { return nil }, "", nil},
+		{"garbage", func([]byte, int) []byte { return bytes.Repeat([]byte{0xff}, 1<<16) }, "", nil},
+		{"another upper", func(b []byte, _ int) []byte { return b }, "/other", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			j, _ := replayed(t, dir, nil)
+			j, _ := replayed(t, dir, "")
 			j.add(record{op: recPlace, name: []byte("a")})
 			j.add(record{op: recPlace, name: []byte(long)})
 			used := int(j.base) + j.at
@@ -57,7 +56,7 @@ func TestJournalEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, more := range []string{"", "b"} {
-				j, got := replayed(t, dir, tt.layers)
+				j, got := replayed(t, dir, tt.upper)
 				want := append([]string(nil), tt.want...)
 				if more != "" {
 					want = append(want, "last")
@@ -77,7 +76,7 @@ func TestJournalEnds(t *testing.T) {
 // A journal is worn after some number of records, whether odd or even.
 func TestJournalWears(t *testing.T) {
 	for first := range 2 {
-		j, _ := replayed(t, t.TempDir(), nil)
+		j, _ := replayed(t, t.TempDir(), "")
 		for range first {
 			j.add(record{op: recPlace, name: []byte("first")})
 		}
@@ -98,14 +97,14 @@ func TestJournalWears(t *testing.T) {
 
 func TestJournalRewriteKeepsLaterRecords(t *testing.T) {
 	dir := t.TempDir()
-	j, _ := replayed(t, dir, nil)
+	j, _ := replayed(t, dir, "")
 	for range 100000 { // over several windows
 		j.add(record{op: recPlace, name: bytes.Repeat([]byte("x"), 200)})
 	}
 	j.all = func(put func(*record)) { put(&record{op: recPlace, name: []byte("kept")}) }
 	j.rewrite()
 	j.add(record{op: recPlace, name: []byte("later")})
-	_, names := replayed(t, dir, nil)
+	_, names := replayed(t, dir, "")
 	if strings.Join(names, " ") != "kept later" {
 		t.Errorf("the journal tells of %d names", len(names))
 	}
@@ -117,7 +116,7 @@ func TestJournalRewriteKeepsLaterRecords(t *testing.T) {
 // A journal that cannot grow is given up, and what it told of before is kept.
 func TestJournalFull(t *testing.T) {
 	dir := t.TempDir()
-	j, _ := replayed(t, dir, nil)
+	j, _ := replayed(t, dir, "")
 	j.add(record{op: recPlace, name: []byte("kept")})
 	j.file.Close() // every call on it fails from here on
 	for range 2 * journalWindow / recordHead {
@@ -126,7 +125,7 @@ func TestJournalFull(t *testing.T) {
 	if j.err == nil {
 		t.Error("the journal did not meet its end")
 	}
-	_, names := replayed(t, dir, nil)
+	_, names := replayed(t, dir, "")
 	if len(names) == 0 || names[0] != "kept" {
 		t.Errorf("the journal tells of %d names", len(names))
 	}

@@ -224,7 +224,7 @@ func (fs *FS) lookAtRoots(s *stack) error {
 		if err != nil {
 			return err
 		}
-		part.ctime = st.ctime
+		part.id, part.ctime = fs.identity(part.layer, &st), st.ctime
 	}
 	return fs.readRootMarks(s)
 }

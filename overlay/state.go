@@ -18,7 +18,7 @@ func (fs *FS) openState(dir string) error {
 		return err
 	}
 	r := replayer{fs: fs, missing: map[ID][]waiting{}}
-	j, err := openJournal(dir, fs.layers, r.replay, fs.dump)
+	j, err := openJournal(dir, fs.layers[0].path, r.replay, fs.dump)
 	if err != nil {
 		return err
 	}
