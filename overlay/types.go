@@ -83,7 +83,8 @@ type Change struct {
 // Caller is on whose behalf an operation runs, and how long it may take.
 type Caller struct {
 	UID, GID uint32
-	// Apple says that the client is macOS's; see isSilly.
+	// Apple says that the client is macOS's, which has names of its own for open files
+	// that are removed; see the package's documentation.
 	Apple bool
 	// MayBlock is false on a goroutine that others wait for: an operation that
 	// would wait for a disk or copy much then gives ErrWouldBlock, having changed
