@@ -108,6 +108,13 @@
 // to the object, in the work directory, has it put back at the next start should the
 // process end in that moment.
 //
+// # Many layers, many names
+//
+// A look-up has to look into each layer until one has the name. Of a directory in several
+// lower layers in which more than a few names are looked up, a belowIndex says where to
+// begin; what is added to a lower layer behind the server's back shows a second late then.
+// A directory's names are merged into one listing, which all who list it share.
+//
 // # Layers that change
 //
 // What changes in a lower layer behind the server's back shows at once or late, and

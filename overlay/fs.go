@@ -38,6 +38,7 @@ type FS struct {
 	lists   listCache
 	young   youngFiles
 	copies  copyUps
+	belows  belowIndexes
 	modes   modeLocks
 	journal *journal
 	// epoch counts the refreshes; refreshing is held by each.
@@ -253,6 +254,7 @@ func (fs *FS) readRootMarks(s *stack) error {
 
 // Close closes the overlay and gives up the lock.
 func (fs *FS) Close() error {
+	fs.belows.work.Wait()
 	err := fs.journal.close()
 	fs.young.closeAll()
 	fs.files.shrink()

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 )
 
@@ -22,8 +23,15 @@ func (fs *FS) find(d *node, name *byte, f *found) error {
 		return err
 	}
 	f.whiteout, f.silly = false, false
+	first := 0 // of the lower layers that can have the name
 	for i := range s.parts {
 		part := &s.parts[i]
+		if first == 0 && part.layer != 0 {
+			first = fs.firstBelow(d, s, name)
+		}
+		if part.layer != 0 && part.layer < first {
+			continue
+		}
 		err := fs.findIn(d, part, name, f)
 		if err == syscall.ENOENT && !f.whiteout || s.lost(i, err) {
 			continue
@@ -191,13 +199,26 @@ func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, 
 // metTooLate reports whether a name that was found in a lower layer was removed since,
 // and its object forgotten: it must not come back.
 func (fs *FS) metTooLate(n, d *node, name []byte, f *found) bool {
-	var c cName
-	var now found
-	if err := fs.find(d, c.set(name), &now); err == nil && now.layer == f.layer {
+	if fs.stillBelow(d, name, f.layer) {
 		return false
 	}
 	p := n.hasPlace(d, name) // copied up or renamed since, it has another
 	return p != nil && p.layer == f.layer
+}
+
+// stillBelow reports whether a directory still shows a lower layer's name: only the upper
+// can have come to hide it.
+func (fs *FS) stillBelow(d *node, name []byte, layer int) bool {
+	s, err := fs.stackOf(d)
+	if err != nil || !slices.ContainsFunc(s.parts, func(p stackPart) bool { return p.layer == layer }) {
+		return false
+	}
+	if s.parts[0].layer != 0 {
+		return true
+	}
+	var c cName
+	var now found
+	return fs.findIn(d, &s.parts[0], c.set(name), &now) == syscall.ENOENT && !now.whiteout
 }
 
 // meetAgain makes one more name of a known object known. The name is looked at

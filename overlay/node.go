@@ -37,10 +37,13 @@ type dirState struct {
 	stack atomic.Pointer[stack]
 	// list is the snapshot that READDIR pages through.
 	list atomic.Pointer[listing]
+	// listing is held while that is made, so that many who want it make it once.
+	listing sync.Mutex
 	// version counts the changes to the directory's names.
 	version atomic.Uint64
 	// changed is a time that says more than the file system keeps; see coarse.go.
 	changed atomic.Pointer[Time]
+	below   belowState
 }
 
 // stack says in which layers a directory exists, topmost first. It does not change.

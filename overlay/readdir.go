@@ -100,19 +100,11 @@ func (fs *FS) listDir(dirfd int, f func(dirfd int, ino uint64, typ uint8, name [
 // list reads a directory's merged names.
 func (fs *FS) list(d *node) (*listing, error) {
 	l := &listing{version: d.dir.version.Load()}
-	var st sysStat
-	if err := fs.stat(d, &st); err != nil {
-		return nil, err
-	}
-	l.mtime, l.ctime = st.mtime, st.ctime
 	s, err := fs.stackOf(d)
 	if err != nil {
 		return nil, err
 	}
 	m := merger{fs: fs, l: l}
-	if len(s.parts) > 1 {
-		m.seen = make(map[string]struct{})
-	}
 	for i := range s.parts {
 		m.part = &s.parts[i]
 		if err := fs.listPart(d, m.part, m.add); err != nil && !s.lost(i, err) {
@@ -123,13 +115,19 @@ func (fs *FS) list(d *node) (*listing, error) {
 	return l, nil
 }
 
+// sort brings the entries in order. Of a name in several parts the first counts, which
+// came first, and it may be one that hides the name.
 func (l *listing) sort() {
 	slices.SortFunc(l.entries, func(a, b listEntry) int {
 		if c := cmp.Compare(a.cookie, b.cookie); c != 0 {
 			return c
 		}
-		return slices.Compare(l.name(&a), l.name(&b))
+		return cmp.Or(slices.Compare(l.name(&a), l.name(&b)), cmp.Compare(a.at, b.at))
 	})
+	l.entries = slices.CompactFunc(l.entries, func(a, b listEntry) bool {
+		return a.cookie == b.cookie && slices.Equal(l.name(&a), l.name(&b))
+	})
+	l.entries = slices.DeleteFunc(l.entries, func(e listEntry) bool { return e.fileid == 0 })
 	for i := 1; i < len(l.entries); i++ { // names of one hash stand in a row
 		if l.entries[i].cookie <= l.entries[i-1].cookie {
 			l.entries[i].cookie = l.entries[i-1].cookie + 1
@@ -142,8 +140,6 @@ type merger struct {
 	fs   *FS
 	l    *listing
 	part *stackPart
-	// seen holds the names of the layers above, where there are several.
-	seen map[string]struct{}
 }
 
 func (m *merger) add(dirfd int, ino uint64, typ uint8, disk []byte) error {
@@ -151,15 +147,12 @@ func (m *merger) add(dirfd int, ino uint64, typ uint8, disk []byte) error {
 	if !ok {
 		return nil
 	}
-	if m.seen != nil {
-		if _, ok := m.seen[string(name)]; ok {
-			return nil
-		}
-		m.seen[string(name)] = struct{}{}
-	}
 	id, ok, err := m.identify(dirfd, ino, typ, disk)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	if !ok {
+		id = 0
 	}
 	e := listEntry{
 		cookie: cookieOf(name), fileid: id, at: uint32(len(m.l.names)),
@@ -203,19 +196,35 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 // to be what the directory holds now; further on the one that was begun serves,
 // less what was removed since.
 func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
-	l := d.dir.list.Load()
-	fresh := l != nil && l.version == d.dir.version.Load() && l.mtime == st.mtime && l.ctime == st.ctime
-	if l != nil && (fresh || cookie >= firstCookie) {
+	if l := d.dir.listed(st, cookie); l != nil {
 		fs.lists.touch(d, l)
 		return l, nil
 	}
-	l, err := fs.list(d)
-	if err != nil {
-		return nil, err
+	d.dir.listing.Lock()
+	defer d.dir.listing.Unlock()
+	l := d.dir.listed(st, cookie)
+	if l == nil {
+		var err error
+		if l, err = fs.list(d); err != nil {
+			return nil, err
+		}
+		l.mtime, l.ctime = st.mtime, st.ctime // from before
+		d.dir.list.Store(l)
 	}
-	d.dir.list.Store(l)
 	fs.lists.touch(d, l)
 	return l, nil
+}
+
+// listed gives the listing that there is, where it serves.
+func (d *dirState) listed(st *sysStat, cookie uint64) *listing {
+	l := d.list.Load()
+	if l == nil || cookie >= firstCookie {
+		return l
+	}
+	if l.version != d.version.Load() || l.mtime != st.mtime || l.ctime != st.ctime {
+		return nil
+	}
+	return l
 }
 
 // relist notes in the listing that is being paged through that a name was removed

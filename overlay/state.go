@@ -175,6 +175,7 @@ func (fs *FS) forget(n *node) {
 	fs.nodes.remove(n)
 	if n.isDir() {
 		fs.lists.forget(n)
+		fs.setBelow(n, nil)
 	}
 	fs.origins.forget(n.behind())
 	fs.journal.add(record{op: recGone, id: n.id})
