@@ -41,10 +41,12 @@
 // caller copies (copyUps); others wait, but who comes again on its own does not wait for
 // long. A lower file with several names
 // is copied up once, and a link in the work directory's index lets its other names
-// find the copy; before that the index counts the names that whiteouts hide.
+// find the copy; before that the index counts the names that whiteouts hide. The index
+// stays behind when the upper comes to serve as a lower directory: the other names show the
+// lower file again, as they do to the kernel all the time.
 //
 // A lower directory that is renamed is copied up without what is inside, and given a
-// redirect to its path in the layers under the upper, in the names that clients see; the
+// redirect to its path in the layers under the upper, as the upper spells names; the
 // nearest redirect above it is where that path begins. Then it is moved, and shows the same
 // wherever it is; until then the redirect leads to where it is. Redirects are followed
 // where overlayfs follows them, in lower layers too, and never out of a layer. It differs

@@ -107,8 +107,10 @@ func (tr *tree) showsIn(dir overlay.ID, path string) (all string) {
 			tr.t.Errorf("%s%s: %v", path, name, err)
 		} else if a.IsDir() {
 			all += " " + path + name + "/" + tr.showsIn(a.ID, path+name+"/")
-		} else {
+		} else if a.Mode&overlay.ModeType == overlay.ModeRegular {
 			all += " " + path + name + "=" + tr.read(a.ID)
+		} else {
+			all += " " + path + name
 		}
 	}
 	return all
@@ -486,5 +488,34 @@ func TestRedirectsOfLayers(t *testing.T) {
 			}
 			tr.consistent(tr.Root(), "")
 		})
+	}
+}
+
+// An upper serves as a lower directory under the next one, with its redirects, whiteouts
+// and opaque directories.
+func TestUpperBecomesLower(t *testing.T) {
+	tr := newTree(t, 2)
+	for i, lower := range tr.options.Lowers {
+		plant(t, lower, uint64(i))
+	}
+	for generation := range 3 {
+		tr.open()
+		tr.storm()
+		for range 2 {
+			tr.consistent(tr.Root(), "")
+			tr.reopen()
+		}
+		tr.sameAsKernel()
+		if err := tr.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tr.options.Lowers = append([]string{tr.options.Upper}, tr.options.Lowers...)
+		tr.options.Upper = filepath.Join(t.TempDir(), fmt.Sprint("upper", generation))
+		mustMkdir(t, tr.options.Upper)
+		tr.open()
+		tr.sameAsKernel()
+		if err := tr.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
