@@ -89,6 +89,8 @@
 // proves nothing, and counts only in a rename within a directory by a client whose
 // credentials name no host, as Apple's do; what macOS's own programs rename to such a
 // name is taken for silly too. Whatever else has a name like that is a file like others.
+// A rename onto a silly name makes a name like others; a process that ends in the middle
+// of it leaves what was replaced until the next run of the kernel.
 // The link count is that of a rename: the silly name counts, for the client itself counts
 // it off when it lets go of the file.
 //

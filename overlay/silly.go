@@ -185,12 +185,29 @@ func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 	if err := in.markWhiteouts(); err != nil {
 		return err
 	}
-	err = makeWhiteout(in.fs, workfd, to)
-	if err == nil {
-		err = sysExchangeAt(workfd, to, in.dir.fd, from)
+	if err := in.fs.whiteoutAt(workfd, to); err != nil {
+		return err
 	}
+	err = sysExchangeAt(workfd, to, in.dir.fd, from)
 	if err != nil {
 		_ = sysUnlinkAt(workfd, to, 0)
+	}
+	return err
+}
+
+// whiteoutAt puts a whiteout in a place where nothing half made may be.
+func (fs *FS) whiteoutAt(dirfd int, name *byte) error {
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	tmp := cString(fs.tmpName())
+	if err = makeWhiteout(fs, work.fd, tmp); err == nil {
+		err = sysRenameAt(work.fd, tmp, dirfd, name)
+	}
+	if err != nil {
+		_ = sysUnlinkAt(work.fd, tmp, 0)
 	}
 	return err
 }
