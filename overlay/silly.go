@@ -236,13 +236,13 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 	fs.dropSilly(src.node.id, n, silly)
 	switch {
 	case t.silly:
-		err = fs.removeSilly(c, dst.node.id, old, name, t)
+		_ = fs.removeSilly(c, dst.node.id, old, name, t) // what is left is swept one day
 	case old != nil:
 		dst.lost(old, name, t)
 	}
 	dst.touch()
 	dst.relist(name, n.id.Fileid)
-	return err
+	return nil
 }
 
 // dropSilly forgets a silly name that is gone.
