@@ -1,6 +1,7 @@
 package overlay_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,6 +42,22 @@ func (tr *tree) wantSound(leftovers ...string) {
 }
 
 var noteName = regexp.MustCompile("mode-[0-9a-f]+-750-755")
+
+// mustBeSound has a test leave a store in which nothing is wrong. Leftovers are what a
+// crash may leave, and marks that are not needed any more.
+func (tr *tree) mustBeSound() {
+	if tr.spoilt || tr.t.Failed() || tr.t.Skipped() {
+		return
+	}
+	err := overlay.Fsck(context.Background(), tr.options, false, func(p overlay.Problem) {
+		if p.Kind != "needless-mark" {
+			tr.t.Errorf("the test leaves a store where fsck finds %s: %s: %s", p.Kind, p.Path, p.What)
+		}
+	})
+	if err != nil {
+		tr.t.Errorf("fsck: %v", err)
+	}
+}
 
 // texts are problems as a user reads them.
 func (tr *tree) texts(problems []overlay.Problem) (texts []string) {
@@ -307,6 +324,7 @@ func TestFsckFinds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTree(t, 2)
+			tr.spoilt = true
 			mustWrite(t, tr.options.Lowers[0]+"/a", "a")
 			mustWrite(t, tr.options.Lowers[0]+"/d/x", "x")
 			mustWrite(t, tr.options.Lowers[1]+"/d/y", "y")

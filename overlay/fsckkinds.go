@@ -75,6 +75,10 @@ var (
 		name: "unknown-mark", what: "it has a mark that this version does not know: it may be of a later version, or of the kernel's overlayfs",
 	}
 
+	kindUnreadable = &kind{
+		name: "unreadable", what: "a lower directory of it cannot be read, or has a redirect that leads nowhere: it was not looked through",
+	}
+
 	// Origins.
 	kindLostOrigin = &kind{
 		name: "lost-origin", what: "it has the ID of a lower object that is not there any more, and that another object may get",

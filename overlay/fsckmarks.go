@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -57,8 +58,20 @@ func (c *checker) look(o *object) error {
 }
 
 // listSize is what the system gives at most of the names of an object's xattrs;
-// markSize is longer than any mark's value.
-const listSize, markSize = 64 << 10, 4 << 10
+// markSize bounds the values that are looked at.
+const listSize, markSize = 64 << 10, maxRedirect
+
+// quoted shows a mark's value to a reader.
+func quoted(value []byte) string {
+	const enough = 64
+	switch {
+	case len(value) > markSize:
+		return "too long"
+	case len(value) > enough:
+		return fmt.Sprintf("%q…", value[:enough])
+	}
+	return strconv.Quote(string(value))
+}
 
 func (c *checker) markNames(o *object) (names []string, err error) {
 	if c.list == nil {
@@ -88,7 +101,7 @@ func (c *checker) markNames(o *object) (names []string, err error) {
 func (c *checker) readMark(o *object, name string) ([]byte, error) {
 	n, _, err := c.fs.readMark(0, o.fd, o.name, name, c.value)
 	if errors.Is(err, unix.ERANGE) {
-		n, err = len(c.value), nil // too long to be right
+		return make([]byte, markSize+1), nil // zeros, which are nothing that is right
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s of %s: %w", name, o.path(), err)
@@ -102,7 +115,7 @@ func (c *checker) checkMarks(o *object) {
 	for _, mark := range slices.Sorted(maps.Keys(o.marks)) {
 		value := o.marks[mark]
 		if k, set := c.badMark(o, mark, value); k != nil {
-			c.found(k, o.path(), fmt.Sprintf("%s is %q", mark, value), c.mender(k, o, mark, set))
+			c.found(k, o.path(), mark+" is "+quoted(value), c.mender(k, o, mark, set))
 			if set == "" && k.mend != "" {
 				delete(o.marks, mark)
 			}

@@ -191,6 +191,11 @@ func (d *upperDir) subdir(o *object, hides bool, below *found) error {
 	n := newNode(c.fs.identity(0, &o.st), ModeDir)
 	n.places.Store(&place{parent: d.node, name: goString(o.name) + "\x00"})
 	s, err := c.redirected(n, o)
+	if err == syscall.EACCES || err == syscall.EINVAL {
+		c.unsure = true
+		c.found(kindUnreadable, o.path(), "", nil)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("find the layers of %s: %w", o.path(), err)
 	}
@@ -222,7 +227,7 @@ func (c *checker) redirected(n *node, o *object) (*stack, error) {
 	} else if s, err := c.fs.stackOf(n); err != nil || len(s.parts) > 1 {
 		return s, err
 	}
-	c.found(k, o.path(), fmt.Sprintf("to %q", to), func() error {
+	c.found(k, o.path(), "to "+quoted(to), func() error {
 		if err := c.setMark(o, markOpaque, []byte("y")); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 func TestLowerUnmounted(t *testing.T) {
 	testenv.Require(t, os.Getuid() == 0, "mounting a file system needs root")
 	tr := newTree(t, 2)
+	tr.spoilt = true
 	lower := tr.options.Lowers[0]
 	must(t, unix.Mount("tmpfs", lower, "tmpfs", 0, ""))
 	mounted := true

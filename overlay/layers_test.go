@@ -32,6 +32,7 @@ func TestLayersHealth(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tr, lower := changing(t)
+			tr.spoilt = tt.want != ""
 			tt.change(t, lower)
 			layers := tr.Layers()
 			if len(layers) != 3 || layers[0].Kind != "upper" || layers[1].Kind != "lower" || layers[2].Path != lower {

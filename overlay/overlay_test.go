@@ -16,6 +16,8 @@ type tree struct {
 	*overlay.FS
 	t       *testing.T
 	options overlay.Options
+	// spoilt says that the test does to the store what fsck would complain of.
+	spoilt bool
 }
 
 var worker = overlay.Caller{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), MayBlock: true}
@@ -57,7 +59,10 @@ func (tr *tree) open() *tree {
 		tr.t.Fatal(err)
 	}
 	tr.FS = fs
-	tr.t.Cleanup(func() { fs.Close() })
+	tr.t.Cleanup(func() {
+		fs.Close()
+		tr.mustBeSound()
+	})
 	return tr
 }
 

@@ -20,6 +20,7 @@ func TestRedirectThroughLink(t *testing.T) {
 	for _, to := range []string{"/l", "/l/p", "l"} {
 		t.Run(to, func(t *testing.T) {
 			tr := newTree(t, 2)
+			tr.spoilt = true
 			outside := t.TempDir()
 			writeTree(t, outside, "p/secret=x")
 			if err := os.Symlink(outside, tr.options.Lowers[0]+"/l"); err != nil {
@@ -42,6 +43,7 @@ func TestRedirectTooLong(t *testing.T) {
 	testenv.Require(t, err == nil, fmt.Sprint("no tmpfs: ", err))
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	tr := newTree(t, 1)
+	tr.spoilt = true
 	tr.options.Upper = dir + "/upper"
 	writeMarked(t, tr.options.Upper, "d/f=0 d:redirect="+strings.Repeat("/a", 2500))
 	tr.open()
@@ -464,6 +466,7 @@ func TestRedirectsOfLayers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTree(t, len(tt.layers)-1)
+			tr.spoilt = true
 			for i, layer := range append([]string{tr.options.Upper}, tr.options.Lowers...) {
 				writeMarked(t, layer, tt.layers[i])
 			}

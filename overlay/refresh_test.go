@@ -420,6 +420,7 @@ func TestCopyUpOfHidden(t *testing.T) {
 // both there.
 func TestLowerNumberReused(t *testing.T) {
 	tr, lower := changing(t)
+	tr.spoilt = true
 	f := tr.walk("d", "f")
 	tr.write(f.ID, "F")
 	must(t, os.Remove(lower+"/d/f"))
