@@ -37,12 +37,13 @@ type Problem struct {
 // copied-up objects, which is some ten bytes for each name and a hundred for each object.
 func Fsck(ctx context.Context, o Options, repair bool, report func(Problem)) error {
 	o.setDefaults()
-	c := &checker{
-		ctx: ctx, o: &o, fs: newFS(&o), repair: repair, report: report,
-		inIndex: map[ID]ID{}, gone: map[ID]uint32{}, counted: map[ID]int32{}, origins: map[ID]ID{}, lower: map[ID]*lowerObject{},
-	}
+	c := &checker{ctx: ctx, o: &o, fs: newFS(&o), repair: repair, report: report}
 	err := c.open()
 	if err == nil {
+		err = c.check()
+	}
+	if err == nil && c.repair && c.again {
+		c.second = true
 		err = c.check()
 	}
 	return errors.Join(err, c.fs.Close())
@@ -68,6 +69,9 @@ type checker struct {
 	// unsure is set when a lower directory could not be read: what was not found
 	// may be in there.
 	unsure bool
+	// again is set when there is more to be seen once what was found is mended.
+	// second says that it was, and is.
+	again, second bool
 	// marked is set when a mark was met that only counts over lower layers.
 	marked bool
 
@@ -111,6 +115,9 @@ func (c *checker) open() error {
 // check goes from what others lean on to what leans on it: the index before the files
 // that it knows, all objects before the counts of their names.
 func (c *checker) check() error {
+	c.inIndex, c.gone, c.counted = map[ID]ID{}, map[ID]uint32{}, map[ID]int32{}
+	c.origins, c.lower = map[ID]ID{}, map[ID]*lowerObject{}
+	c.unsure, c.again, c.marked = false, false, false
 	for _, step := range []func() error{
 		c.checkWork, c.checkIndex, c.checkUpper, c.checkLower, c.checkJournal,
 	} {
@@ -124,6 +131,9 @@ func (c *checker) check() error {
 // found reports a problem, and mends it where that is asked for. detail says more
 // than the kind does; mend may be nil.
 func (c *checker) found(k *kind, path, detail string, mend func() error) {
+	if c.second && k.mend == "" {
+		return // it was reported
+	}
 	p := Problem{Kind: k.name, Path: path, What: k.what, Mend: k.mend, Harmless: k.harmless}
 	if detail != "" {
 		p.What += " (" + detail + ")"

@@ -160,6 +160,27 @@ func TestFsckFinds(t *testing.T) {
 			},
 			want: []string{"bad-origin upper/d", "bad-origin upper/d/x"},
 		}, {
+			name: "redirects that are no paths", use: func(tr *tree) { tr.mustRename(tr.Root(), "d", tr.Root(), "e") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/e", markRedirect, "/../etc")
+				mustMkdir(t, up+"/long")
+				mark(t, up+"/long", markRedirect, strings.Repeat("a/", 100))
+				mustWrite(t, up+"/file", "data")
+				mark(t, up+"/file", markRedirect, "/d")
+			},
+			want: []string{"bad-redirect upper/e", "bad-redirect upper/long", "stray-mark upper/file"},
+		}, {
+			name: "redirect to nothing", use: func(tr *tree) { tr.mustRename(tr.Root(), "d", tr.Root(), "e") },
+			spoil: func(t *testing.T, up, _, _ string) { mark(t, up+"/e", markRedirect, "/none/d") },
+			want:  []string{"lost-redirect upper/e"},
+		}, {
+			name: "lower redirect that leads out",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustMkdir(t, up+"/d")
+				mark(t, filepath.Dir(up)+"/lower1/d", markRedirect, "/../etc")
+			},
+			want: []string{"unreadable upper/d"}, left: []string{"unreadable upper/d"},
+		}, {
 			name: "bad layered", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
 			spoil: func(t *testing.T, up, _, _ string) { mark(t, up, markLayered, "what is this?") },
 			want:  []string{"bad-layered upper"},

@@ -171,9 +171,10 @@ func (v *viewer) dir(n *node) error {
 	return nil
 }
 
-// unread notes that a lower directory could not be read, which is no failure.
+// unread notes that a lower directory could not be read, or has a redirect that is no
+// path, which is no failure.
 func (v *viewer) unread(err error) error {
-	if err == syscall.EACCES {
+	if err == syscall.EACCES || err == syscall.EINVAL {
 		v.c.unsure = true
 		return nil
 	}

@@ -224,6 +224,7 @@ func (c *checker) redirected(n *node, o *object) (*stack, error) {
 	k := kindLostRedirect
 	if _, err := checkRedirect(string(to)); err != nil || len(to) > maxRedirect {
 		k = kindBadRedirect
+		c.unsure, c.again = true, true
 	} else if s, err := c.fs.stackOf(n); err != nil || len(s.parts) > 1 {
 		return s, err
 	}
