@@ -174,7 +174,7 @@ func (r *Refreshed) look(fs *FS, n *node, old *stack) {
 		return
 	}
 	if path, ok := n.path(); ok {
-		r.Changed = append(r.Changed, path)
+		r.Changed = append(r.Changed, fs.shownPath(path))
 	}
 }
 

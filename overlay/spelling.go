@@ -117,6 +117,20 @@ func (fs *FS) insidePath(layer int, disk string) string {
 	return strings.Join(names, "/")
 }
 
+// shownPath gives a path with clients' names for one with those inside.
+func (fs *FS) shownPath(path string) string {
+	if !fs.escaped {
+		return path
+	}
+	names := strings.Split(path, "/")
+	for i := range names {
+		if name, ok := fs.shown([]byte(names[i])); ok {
+			names[i] = string(name)
+		}
+	}
+	return strings.Join(names, "/")
+}
+
 // spellings knows how the names in one part of a directory are spelt, where the volume
 // finds them by other spellings too and none is escaped. It is read when it is first needed,
 // and again after a refresh.
