@@ -32,6 +32,16 @@ func mountFacts() posixtest.Facts {
 	}
 }
 
+// noSymlinkLinks is what Linux's hfsplus driver cannot do.
+const noSymlinkLinks = "HFS+ under Linux has no hard links to symbolic links"
+
+// hfsPlusFacts are what HFS+ under Linux makes of a mount besides.
+func hfsPlusFacts() posixtest.Facts {
+	facts := mountFacts()
+	facts.NoSymlinkLinks = true
+	return facts
+}
+
 // onMount reports whether Dir is on the mount.
 func onMount() bool { return os.Getenv(EnvDir) != "" }
 
@@ -40,6 +50,9 @@ func TestPosix(t *testing.T) {
 	facts := posixtest.Facts{}
 	if onMount() {
 		facts = mountFacts()
+	}
+	if onHFSPlus() {
+		facts = hfsPlusFacts()
 	}
 	posixtest.Run(t, Dir(t), facts)
 }

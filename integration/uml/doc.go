@@ -11,7 +11,7 @@
 // archive, are unpacked below the user's cache directory and never installed.
 //
 // A fresh ext4 is mounted at /scratch. It holds the directory behind the mount
-// (/scratch/export), a plain one beside it (/scratch/plain) and the homes of the
+// (/scratch/volume/export, where another file system can be), a plain one beside it (/scratch/plain) and the homes of the
 // users. /scratch itself and the export belong to the server's user.
 //
 // # Who watches whom

@@ -34,6 +34,8 @@ type Config struct {
 	// Server is the command line of the server; empty: there is none. %E
 	// stands for the directory to export, %S for the scratch around it, %P for the port.
 	Server []string
+	// Volume is what file system the export is on: spec.HFSPlus; default: the scratch's ext4.
+	Volume string
 	// ServerUID is the user, and the group, of the server.
 	ServerUID int
 	// Mount starts the server and mounts its /nix at /nix before the test, and takes
@@ -164,7 +166,7 @@ func (g *guest) writeOrder() error {
 	}
 	text, err := json.Marshal(spec.Run{
 		SysRoot: g.kit.sysRoot(), Modules: g.kit.modules(), OutDir: out,
-		Server: server, ServerUID: g.cfg.ServerUID, Port: Port,
+		Server: server, ServerUID: g.cfg.ServerUID, Port: Port, Volume: g.cfg.Volume,
 		Mount: g.cfg.Mount, MountOptions: g.cfg.MountOptions,
 		Test: g.cfg.Test, TestUID: g.cfg.TestUID, Env: g.cfg.Env,
 	})

@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/nixnfsd/nixnfsd/integration/hfsplus"
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +47,35 @@ func prepare(order spec.Run) error {
 	if err := mountScratch(); err != nil {
 		return err
 	}
+	if err := mountVolume(order.Volume); err != nil {
+		return err
+	}
 	return makeDirs(order)
+}
+
+// volumeSize is that of a volume that is not the scratch's: its image is sparse.
+const volumeSize = 6 << 30
+
+// mountVolume makes and mounts another file system for the export.
+func mountVolume(kind string) error {
+	switch kind {
+	case "":
+		return nil
+	case spec.HFSPlus:
+	default:
+		return fmt.Errorf("unknown volume %q", kind)
+	}
+	const image = spec.Scratch + "/volume.image"
+	if err := hfsplus.Create(image, volumeSize, "volume", time.Now()); err != nil {
+		return fmt.Errorf("make the volume: %w", err)
+	}
+	if err := os.Mkdir(spec.Volume, 0o755); err != nil {
+		return err
+	}
+	if err := command("modprobe", "-a", "loop", "hfsplus"); err != nil {
+		return err
+	}
+	return command("mount", "-t", "hfsplus", "-o", "loop", image, spec.Volume)
 }
 
 // command runs a program to its end; its output is part of the error.
@@ -129,6 +159,7 @@ func makeDirs(order spec.Run) error {
 	}{
 		{spec.MountPoint, 0},
 		{spec.Scratch, order.ServerUID},
+		{spec.Volume, order.ServerUID},
 		{spec.Export, order.ServerUID},
 		{spec.Plain, order.TestUID},
 		{home(order.ServerUID), order.ServerUID},

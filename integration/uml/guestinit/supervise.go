@@ -111,6 +111,7 @@ func environment(order spec.Run, uid int) []string {
 		spec.EnvPlain + "=" + spec.Plain,
 		spec.EnvExport + "=" + spec.Export,
 		spec.EnvControl + "=" + filepath.Join(spec.Programs, spec.Init),
+		spec.EnvVolume + "=" + order.Volume,
 		fmt.Sprintf("%s=%d", spec.EnvPort, order.Port),
 		spec.EnvOut + "=" + spec.Out,
 	}, order.Env...)

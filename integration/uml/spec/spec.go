@@ -17,9 +17,11 @@ const (
 	MountPoint = "/nix"
 	// Out is where the caller's output directory is mounted.
 	Out = "/out"
-	// Scratch is a fresh ext4, with Export, Plain and Home on it.
+	// Scratch is a fresh ext4, with Plain and Home on it, and Volume too, unless the run
+	// asks for another file system there. Export is the directory behind the mount.
 	Scratch = "/scratch"
-	Export  = Scratch + "/export"
+	Volume  = Scratch + "/volume"
+	Export  = Volume + "/export"
 	Plain   = Scratch + "/plain"
 	Home    = Scratch + "/home"
 )
@@ -35,8 +37,12 @@ const (
 	EnvExport  = "NIXNFSD_EXPORT"
 	EnvControl = "NIXNFSD_CONTROL"
 	EnvPort    = "NIXNFSD_PORT"
+	EnvVolume  = "NIXNFSD_VOLUME" // what is at Volume
 	EnvOut     = "OUT"
 )
+
+// HFSPlus is an empty HFS+ volume for Run.Volume.
+const HFSPlus = "hfsplus"
 
 // Run is one order to the guest.
 type Run struct {
@@ -47,6 +53,8 @@ type Run struct {
 	Server    []string // empty: there is none
 	ServerUID int
 	Port      int
+
+	Volume string // HFSPlus, or empty: a directory of the scratch
 
 	Mount        bool // start the server and mount it before the test
 	MountOptions string
