@@ -30,26 +30,36 @@ func escape(t *testing.T, dir string) {
 	}
 }
 
-// spellings are the ways in which upper and lower can spell names.
-var spellings = []struct {
+// layering is how upper and lower spell names, and where they are.
+type layering struct {
 	name         string
-	upper, lower bool // escaped
-}{
-	{"plain", false, false},
-	{"upper-escaped", true, false},
-	{"lower-escaped", false, true},
-	{"escaped", true, true},
+	upper, lower bool // to be escaped by hand
+	// volume makes a directory on a file system that folds names; nil: the test's own.
+	volume func(t *testing.T) string
+}
+
+func layerings() []layering {
+	return append(foldingLayerings(),
+		layering{name: "plain"},
+		layering{name: "upper-escaped", upper: true},
+		layering{name: "lower-escaped", lower: true},
+		layering{name: "escaped", upper: true, lower: true})
 }
 
 // eachSpelling runs a test over a lower that it fills through an overlay of its own.
 func eachSpelling(t *testing.T, fill, test func(tr *tree)) {
 	t.Helper()
-	for _, tt := range spellings {
+	for _, tt := range layerings() {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := newTree(t, 1)
-			base := newTree(t, 0)
+			tr, base := newTree(t, 1), newTree(t, 0)
+			if tt.volume != nil {
+				dir := tt.volume(t)
+				tr.options.Upper, tr.options.Lowers[0] = filepath.Join(dir, "upper"), filepath.Join(dir, "lower")
+				mustMkdir(t, tr.options.Upper)
+				mustMkdir(t, tr.options.Lowers[0])
+			}
 			base.options.Upper = tr.options.Lowers[0]
-			base.options.Work = filepath.Join(t.TempDir(), "work")
+			base.options.Work = filepath.Join(filepath.Dir(base.options.Upper), "lower.filling")
 			if tt.lower {
 				escape(t, base.options.Upper)
 			}
@@ -61,7 +71,7 @@ func eachSpelling(t *testing.T, fill, test func(tr *tree)) {
 				escape(t, tr.options.Upper)
 			}
 			test(tr.open())
-			if tt.upper {
+			if tt.upper || tt.volume != nil {
 				checkStored(t, tr.options.Upper)
 			}
 		})

@@ -24,6 +24,10 @@ type FS struct {
 	long    longNames
 	// coarse is set when the upper keeps whole seconds.
 	coarse bool
+	// stepwise is set when the upper cannot exchange names, and so whiteouts and objects
+	// change places in several steps; swapping is held meanwhile.
+	stepwise bool
+	swapping sync.Mutex
 
 	root  *node
 	work  *node // the work directory, a parent of what is half made

@@ -81,9 +81,14 @@ func (in *names) displace(n *node, from *byte, dst *names, to *byte, t *found) e
 // exchange lets two objects of the upper change places. A directory that gets another
 // parent has to be writable.
 func (in *names) exchange(from *byte, dst *names, to *byte) (do func() error, undo func()) {
-	swap := func() error { return sysExchangeAt(in.dir.fd, from, dst.dir.fd, to) }
+	swap := func() error { return in.fs.exchange(in.dir.fd, from, dst.dir.fd, to) }
 	do = func() error { return in.fs.ifAllowed(dst.dir.fd, to, 0o700, swap) }
-	return do, func() { _ = do() }
+	undo = func() {
+		if !in.fs.stepwise { // else what was replaced is gone
+			_ = do()
+		}
+	}
+	return do, undo
 }
 
 // linkOver gives a file a name that only lower layers have.

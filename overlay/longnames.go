@@ -195,7 +195,10 @@ func (fs *FS) writeLongName(dir int, at *byte, name []byte) error {
 		_ = sysUnlinkAt(work.fd, tmp, 0)
 		return err
 	}
-	return sysFsync(dir)
+	if err := sysFsync(dir); err != syscall.EINVAL && err != syscall.ENOTSUP { // not every file system syncs directories
+		return err
+	}
+	return nil
 }
 
 // findLongName looks for the name with a stored name in a directory that is not escaped;

@@ -329,7 +329,7 @@ func (in *names) makeOver(name *byte, f func(dirfd int, name *byte) error) error
 		err = in.fs.ifAllowed(work.fd, tmp, 0o700, func() error { return setDirMark(work.fd, tmp, markOpaque, "y") })
 	}
 	if err == nil { // a directory that gets another parent has to be writable
-		err = in.fs.ifAllowedTo(work.fd, tmp, in.dir.fd, name, 0o700, func() error { return sysExchangeAt(work.fd, tmp, in.dir.fd, name) })
+		err = in.fs.ifAllowedTo(work.fd, tmp, in.dir.fd, name, 0o700, func() error { return in.fs.exchange(work.fd, tmp, in.dir.fd, name) })
 	}
 	if err != nil {
 		_ = removeAt(work.fd, tmp)

@@ -55,6 +55,11 @@ func (fs *FS) readMark(in, fd int, name *byte, mark string, p []byte) (n int, ok
 }
 
 func (fs *FS) readDirMarks(in, fd int, name *byte) (m dirMarks, err error) {
+	if in == 0 && fs.stepwise && !fs.readOnly {
+		if err := fs.finishExchange(fd, name); err != nil {
+			return m, err
+		}
+	}
 	opaque, err := fs.readFlag(in, fd, name, markOpaque)
 	if err != nil {
 		return m, err

@@ -139,7 +139,7 @@ func (fs *FS) hideAt(workfd int, whiteout *byte, dirfd int, name *byte) error {
 		return sysRenameAt(workfd, whiteout, dirfd, name)
 	}
 	// A directory that gets another parent has to be writable.
-	err := fs.ifAllowed(dirfd, name, 0o700, func() error { return sysExchangeAt(workfd, whiteout, dirfd, name) })
+	err := fs.ifAllowed(dirfd, name, 0o700, func() error { return fs.exchange(dirfd, name, workfd, whiteout) })
 	if err == nil {
 		_ = fs.discard(workfd, whiteout) // what is left is swept at the next start
 	}

@@ -331,7 +331,7 @@ func (in *names) swap(from *byte, dst *names, to *byte, hidden bool) error {
 	if err := in.markWhiteouts(); err != nil {
 		return err
 	}
-	if err := sysExchangeAt(in.dir.fd, from, dst.dir.fd, to); err != nil || hidden {
+	if err := in.fs.exchange(in.dir.fd, from, dst.dir.fd, to); err != nil || hidden {
 		return err
 	}
 	return sysUnlinkAt(in.dir.fd, from, 0)

@@ -188,7 +188,7 @@ func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 	if err := in.fs.whiteoutAt(workfd, to); err != nil {
 		return err
 	}
-	err = sysExchangeAt(workfd, to, in.dir.fd, from)
+	err = in.fs.exchange(in.dir.fd, from, workfd, to)
 	if err != nil {
 		_ = sysUnlinkAt(workfd, to, 0)
 	}

@@ -186,6 +186,7 @@ func setMark(fd int, name *byte, attr string, p []byte) error {
 	return withObject(fd, name, func(o int) error { return unix.Fsetxattr(o, attr, p, 0) })
 }
 
+// dropMark removes an xattr of name in the directory fd, following no link.
 func dropMark(fd int, name *byte, attr string) error {
 	return withObject(fd, name, func(o int) error { return unix.Fremovexattr(o, attr) })
 }

@@ -173,6 +173,7 @@ func setMark(fd int, name *byte, attr string, p []byte) error {
 	return unix.Lsetxattr(procPath(fd)+"/"+goString(name), attr, p, 0)
 }
 
+// dropMark removes an xattr of name in the directory fd, following no link.
 func dropMark(fd int, name *byte, attr string) error {
 	return unix.Lremovexattr(procPath(fd)+"/"+goString(name), attr)
 }

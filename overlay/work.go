@@ -154,6 +154,9 @@ func (fs *FS) tryUpper(o *Options) error {
 	if err := fs.tryTimes(target{fd: fd, dirfd: work.fd, name: name}); err != nil {
 		return unfit("is on a file system where times cannot be set", err)
 	}
+	if err := fs.tryExchange(work.fd, name); err != nil {
+		return &UnfitError{Dir: o.Work, Reason: "cannot be written to", Err: err}
+	}
 	if len(o.Lowers) == 0 {
 		return nil
 	}

@@ -1,0 +1,170 @@
+package overlay_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/foldfs"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+func foldingLayerings() []layering {
+	like := func(o foldfs.Options) func(t *testing.T) string {
+		return func(t *testing.T) string { return foldfs.Mount(t, o) }
+	}
+	return []layering{
+		{name: "folding", volume: like(foldfs.Options{})},
+		{name: "folding-like-hfsplus", volume: like(foldfs.Options{HFSPlus: true})},
+	}
+}
+
+// TestPlainLowerThatFolds: of a lower that was never ours, and that finds names by other
+// spellings too, only the names that it lists are there.
+func TestPlainLowerThatFolds(t *testing.T) {
+	for _, escaped := range []bool{false, true} {
+		tr := newTree(t, 1)
+		tr.options.Lowers[0] = foldfs.Mount(t, foldfs.Options{})
+		writeTree(t, tr.options.Lowers[0], "Foo=low Dir/Sub/File=low \u00e9=low")
+		if escaped {
+			escape(t, tr.options.Upper)
+		}
+		tr.open()
+		for _, path := range []string{"foo", "dir", "e\u0301", "DIR"} {
+			if _, err := tr.tryWalk(path); !errors.Is(err, syscall.ENOENT) {
+				t.Errorf("%q is there: %v", path, err)
+			}
+		}
+		if _, err := tr.tryWalk("Dir", "sub"); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("Dir/sub is there: %v", err)
+		}
+		tr.steps("write foo new", "mkdir dir", "write dir/Sub new", "mv Dir/Sub DIR", "write DIR/file new", "mv Foo FOO")
+		const want = "DIR/ DIR/File=low DIR/file=new Dir/ FOO=low dir/ dir/Sub=new foo=new \u00e9=low"
+		for range 2 {
+			if got := tr.shows(); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			tr.reopen()
+		}
+	}
+}
+
+func TestUpperThatFoldsIsEscapedAtFirst(t *testing.T) {
+	tests := []struct {
+		name, files string
+		fit         bool
+	}{
+		{"empty", "", true},
+		{"plain", "store/abc-hello-2.12/bin/hello=x", true},
+		{"other", "store/abc-hello/README=x", false},
+		{"like-an-escape", "%41=x", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t, 0)
+			tr.options.Upper = filepath.Join(foldfs.Mount(t, foldfs.Options{}), "upper")
+			mustMkdir(t, tr.options.Upper)
+			writeTree(t, tr.options.Upper, tt.files)
+			if !tt.fit {
+				_, err := overlay.Open(tr.options)
+				if unfit := (*overlay.UnfitError)(nil); !errors.As(err, &unfit) || unfit.Mend == "" {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			before := tr.open().shows()
+			tr.create(tr.Root(), "Foo", "x")
+			tr.create(tr.Root(), "foo", "y")
+			tr.reopen()
+			if got := tr.list(tr.Root()); !slices.Contains(got, "Foo") || !slices.Contains(got, "foo") {
+				t.Errorf("got %q", got)
+			}
+			tr.remove(tr.Root(), "Foo")
+			tr.remove(tr.Root(), "foo")
+			if got := tr.shows(); got != before {
+				t.Errorf("got %s, want %s", got, before)
+			}
+		})
+	}
+}
+
+// TestWholeSeconds: every change of a directory's names shows in its mtime and ctime.
+func TestWholeSeconds(t *testing.T) {
+	tr := newTree(t, 0)
+	tr.options.Upper = filepath.Join(foldfs.Mount(t, foldfs.Options{HFSPlus: true}), "upper")
+	mustMkdir(t, tr.options.Upper)
+	tr.open()
+	d := tr.mkdir(tr.Root(), "d", 0o755)
+	seen := map[overlay.Time]bool{tr.walk("d").Mtime: true}
+	for range 50 {
+		for _, step := range []func(){func() { tr.create(d.ID, "f", "") }, func() { tr.remove(d.ID, "f") }} {
+			step()
+			a := tr.walk("d")
+			if seen[a.Mtime] {
+				t.Fatalf("the time %v comes twice", a.Mtime)
+			}
+			var b overlay.Attr
+			if err := tr.Getattr(d.ID, &b); err != nil || b.Mtime != a.Mtime || a.Ctime.Sec == a.Mtime.Sec && a.Ctime != a.Mtime {
+				t.Errorf("got %+v and %+v, error %v", a, b, err)
+			}
+			seen[a.Mtime] = true
+		}
+	}
+	w := overlay.Change{}
+	one := &overlay.SetAttr{SetMtime: overlay.ClientTime, Mtime: overlay.Time{Sec: 1}}
+	if err := tr.Setattr(worker, d.ID, one, &w); err != nil || w.Post.Mtime != one.Mtime {
+		t.Errorf("got %v, error %v", w.Post.Mtime, err)
+	}
+}
+
+// TestStepwiseLayers does, where names cannot be exchanged, what exchanges whiteouts.
+func TestStepwiseLayers(t *testing.T) {
+	tr := newTree(t, 1)
+	dir := foldfs.Mount(t, foldfs.Options{HFSPlus: true})
+	tr.options.Upper = filepath.Join(dir, "upper")
+	mustMkdir(t, tr.options.Upper)
+	writeTree(t, tr.options.Lowers[0], "f=1 g=2 d/x=3 e/y=4 h=5")
+	tr.open()
+	tr.steps("rm f", "mkdir f", "write f/in new") // a directory over a whiteout
+	tr.steps("rm g", "write g new")               // a file over one
+	tr.steps("mv d m", "mkdir d")                 // a merged directory leaves a whiteout
+	tr.steps("rm e/y", "rmdir e", "write e file") // and so does one that is removed
+	tr.steps("write n new", "mv h n")             // over an object, from a hidden name
+	const want = "d/ e=file f/ f/in=new g=new m/ m/x=3 n=5"
+	for range 2 {
+		if got := tr.shows(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		tr.reopen()
+	}
+}
+
+// TestStepwiseCutShort: a name that was to stay hidden while it changed is hidden at the
+// next start, and one that was made is there.
+func TestStepwiseCutShort(t *testing.T) {
+	tr := newTree(t, 1)
+	dir := foldfs.Mount(t, foldfs.Options{HFSPlus: true})
+	tr.options.Upper = filepath.Join(dir, "upper")
+	writeTree(t, tr.options.Upper, "d/made=new")
+	writeTree(t, tr.options.Lowers[0], "d/made=low d/gone=low d/kept=low")
+	if err := unix.Setxattr(filepath.Join(tr.options.Upper, "d"), "user.nixnfsd.hidden", []byte("made\x00gone\x00"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(filepath.Join(tr.options.Upper, "d"), "user.overlay.opaque", []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	tr.open()
+	for range 2 {
+		if got, want := tr.shows(), "d/ d/kept=low d/made=new"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if _, err := unix.Getxattr(filepath.Join(tr.options.Upper, "d"), "user.nixnfsd.hidden", nil); err != unix.ENODATA {
+			t.Errorf("the mark is there still: %v", err)
+		}
+		tr.reopen()
+	}
+}
