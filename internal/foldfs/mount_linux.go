@@ -31,6 +31,7 @@ func Mount(t testing.TB, o Options) (dir string) {
 		t.Fatal(err)
 	}
 	v := &volume{options: o, spelt: map[key]string{}}
+	v.open.Store(fd, true)
 	var zero time.Duration
 	server, err := fs.Mount(dir, &node{volume: v, fd: fd}, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "foldfs", Name: "foldfs", AllowOther: true, Options: []string{"default_permissions"}},
@@ -41,6 +42,10 @@ func Mount(t testing.TB, o Options) (dir string) {
 		if err := server.Unmount(); err != nil {
 			t.Error(err)
 		}
+		v.open.Range(func(fd, _ any) bool {
+			v.close(fd.(int))
+			return true
+		})
 	})
 	return dir
 }
@@ -50,6 +55,14 @@ type volume struct {
 	options Options
 	mu      sync.Mutex // held while names change or are listed
 	spelt   map[key]string
+	open    sync.Map // descriptors of nodes: the kernel forgets none when it is unmounted
+}
+
+// close closes the descriptor of a node, once.
+func (v *volume) close(fd int) {
+	if _, ok := v.open.LoadAndDelete(fd); ok {
+		unix.Close(fd)
+	}
 }
 
 // key is a folded name in a directory.
@@ -61,7 +74,7 @@ type key struct {
 // fold gives what all names have in common that are one.
 func fold(name string) string { return norm.NFD.String(cases.Fold().String(norm.NFD.String(name))) }
 
-// exchanges reports whether a rename with flags can be had.
+// renames reports whether a rename with flags can be had.
 func (v *volume) renames(flags uint32) syscall.Errno {
 	if v.options.HFSPlus && flags&unix.RENAME_EXCHANGE != 0 {
 		return syscall.EINVAL

@@ -23,7 +23,7 @@ type node struct {
 func (n *node) path() string { return "/proc/self/fd/" + strconv.Itoa(n.fd) }
 
 // OnForget closes the descriptor.
-func (n *node) OnForget() { unix.Close(n.fd) }
+func (n *node) OnForget() { n.volume.close(n.fd) }
 
 // key finds a name in the directory, and gives ENOENT's cousin for one that cannot be.
 func (n *node) key(name string) (key, syscall.Errno) {
@@ -69,7 +69,9 @@ func (n *node) child(ctx context.Context, folded string, out *fuse.EntryOut) (*f
 	inode := n.NewInode(ctx, made, id)
 	if inode.Operations() != made {
 		unix.Close(fd)
+		return inode, 0
 	}
+	n.volume.open.Store(fd, true)
 	return inode, 0
 }
 
