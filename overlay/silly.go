@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -167,7 +168,7 @@ func (in *names) hide(n *node, name, silly []byte) error {
 // noRoom reports whether a file could not be moved to the work directory, but may be
 // renamed where it is: it will be in sight, but on a full disk it has to go.
 func noRoom(err error) bool {
-	return err == syscall.ENOSPC || err == syscall.EDQUOT || err == syscall.EXDEV
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EXDEV)
 }
 
 // moveOut moves a file from the upper to the work directory. A whiteout takes its
@@ -188,10 +189,18 @@ func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 	if err := in.fs.whiteoutAt(workfd, to); err != nil {
 		return err
 	}
-	err = in.fs.exchange(in.dir.fd, from, workfd, to)
-	if err != nil {
-		_ = sysUnlinkAt(workfd, to, 0)
+	if err = in.fs.exchange(in.dir.fd, from, workfd, to); err == nil {
+		return nil
 	}
+	// In several steps it can have come so far that the file is there.
+	var st sysStat
+	switch e := sysStatAt(workfd, to, &st); {
+	case e != nil:
+		return err
+	case !isWhiteout(workfd, to, &st):
+		return nil
+	}
+	_ = sysUnlinkAt(workfd, to, 0)
 	return err
 }
 
