@@ -55,6 +55,9 @@ func (s *Status) notMounted(o *observation) {
 	if o.stat != nil {
 		s.add(fmt.Sprintf("there is no directory %s to mount on: %v", s.MountPoint, o.stat), o.makePoint())
 	}
+	if o.noHelper {
+		s.add("there is no mount.nfs, which mounts NFS", "install it: Debian and Ubuntu have it in nfs-common, others in nfs-utils")
+	}
 	s.add("not mounted", "run: "+o.command())
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -80,6 +81,7 @@ type Checker struct {
 	table   func() ([]Entry, error)
 	options func(ctx context.Context, e *Entry) ([]string, error)
 	goos    string
+	helper  func() bool
 }
 
 const defaultLimit = 3 * time.Second
@@ -94,6 +96,8 @@ type observation struct {
 	other  error  // what another NFS server of entry answers; nil: it lives
 	stat   error  // of the mount point, where it was safe to look
 	holder Holder // who has the port, when server is ErrNoAnswer
+	// noHelper: the system lacks the program that mount(8) runs for NFS.
+	noHelper bool
 }
 
 // Check looks once. An error is only what keeps it from looking at all.
@@ -114,11 +118,21 @@ func (c *Checker) Check(ctx context.Context) (Status, error) {
 	if !errors.Is(o.server, ErrNoAnswer) && (o.entry == nil || o.ours) {
 		o.stat = c.limited(ctx, func(ctx context.Context) error { return c.Stat(ctx, c.Export) })
 	}
+	o.noHelper = o.entry == nil && !c.hasHelper()
 	return judge(&o), ctx.Err()
 }
 
+// hasHelper reports whether mount(8) of Linux can mount NFS. macOS brings what it needs.
+func (c *Checker) hasHelper() bool {
+	if c.helper != nil {
+		return c.helper()
+	}
+	_, err := os.Stat("/sbin/mount.nfs") // where mount(8) looks for it
+	return c.system() != "linux" || err == nil
+}
+
 // Wait blocks until the mount is usable. When ctx ends first, the error says
-// its cause and what was still wrong.
+// its cause, what was still wrong and how to begin to mend it.
 func (c *Checker) Wait(ctx context.Context) error {
 	const pause = 200 * time.Millisecond
 	tick := time.NewTicker(pause)
@@ -134,6 +148,9 @@ func (c *Checker) Wait(ctx context.Context) error {
 		}
 		if err == nil {
 			last = s.Summary
+			if len(s.Problems) > 0 {
+				last += "; " + s.Problems[0].Mend
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -146,6 +146,7 @@ func TestCheck(t *testing.T) {
 func check(t *testing.T, addr netip.AddrPort, entry *Entry, stat func(context.Context, ...string) error) (Status, error) {
 	c := Checker{
 		Addr: addr, Export: "/nix", Stat: stat, goos: "linux",
+		helper: func() bool { return true },
 		table: func() ([]Entry, error) {
 			if entry == nil {
 				return nil, nil
@@ -154,6 +155,20 @@ func check(t *testing.T, addr netip.AddrPort, entry *Entry, stat func(context.Co
 		},
 	}
 	return c.Check(t.Context())
+}
+
+// TestCheckWithoutHelper has a machine that cannot mount NFS.
+func TestCheckWithoutHelper(t *testing.T) {
+	c := Checker{
+		Addr: rpcServer{}.start(t), Export: "/nix", goos: "linux",
+		Stat:   func(context.Context, ...string) error { return nil },
+		helper: func() bool { return false },
+		table:  func() ([]Entry, error) { return nil, nil },
+	}
+	got, err := c.Check(t.Context())
+	if err != nil || len(got.Problems) != 2 || !strings.HasPrefix(got.Problems[0].What, "there is no mount.nfs") {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
 
 // TestCheckPortHeldByAnother has a program at the port that does not speak RPC.
@@ -259,7 +274,7 @@ func TestWait(t *testing.T) {
 }
 
 func TestWaitGivesUp(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	c := Checker{Addr: nobody(t), Export: "/nix", table: func() ([]Entry, error) { return nil, nil }}
 	c.Stat = func(context.Context, ...string) error { return nil }

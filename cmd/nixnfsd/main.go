@@ -70,8 +70,24 @@ Exit codes:
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetHelpCommand(newHelpCommand(root))
 	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newFsckCommand(), newStatCommand(), newVersionCommand())
 	return root
+}
+
+// newHelpCommand is cobra's, but for a verb that is not there.
+func newHelpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]...",
+		Short: "Say what a verb does",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage(fmt.Errorf("there is no verb %q", strings.Join(args, " ")))
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // noArgs refuses operands, and so says which verb is not known.

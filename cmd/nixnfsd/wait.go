@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,13 +18,10 @@ func newWaitCommand() *cobra.Command {
 		Use:   "wait",
 		Short: "Block until the mount is usable",
 		Long: `Block until the server answers, its export is mounted and the mount can be used.
-When that takes longer than the timeout, say what is still wrong and exit with
-code 1.`,
+When that takes longer than the timeout, say what is still wrong and how to mend
+it, and exit with code 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if opts.timeout < 0 {
-				return usage(fmt.Errorf("--timeout %s: give a time from now on, such as 30s, or 0 to wait for ever", opts.timeout))
-			}
 			checker, err := opts.checker()
 			if err != nil {
 				return err
@@ -38,6 +36,26 @@ code 1.`,
 		},
 	}
 	opts.add(cmd.Flags())
-	cmd.Flags().DurationVar(&opts.timeout, "timeout", time.Minute, "how `LONG` to wait, such as 30s; 0 is for ever")
+	opts.timeout = time.Minute
+	cmd.Flags().Var((*patience)(&opts.timeout), "timeout", "how `LONG` to wait, such as 30s; 0 is for ever")
 	return cmd
 }
+
+// patience is a time that a flag takes.
+type patience time.Duration
+
+// Set takes the flag's value.
+func (p *patience) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return errors.New("give a time with its unit, such as 30s or 5m, or 0 to wait for ever")
+	}
+	*p = patience(d)
+	return nil
+}
+
+// String is the flag's value.
+func (p *patience) String() string { return time.Duration(*p).String() }
+
+// Type is what help calls a value where the flag's own text does not say.
+func (p *patience) Type() string { return "LONG" }
