@@ -211,13 +211,17 @@ func applyOwner(t target, s *SetAttr, st *sysStat) error {
 	return t.chown(uid, gid)
 }
 
-// clearSetID does what chown(2) does also when nothing changes hands: an
-// executable loses its set-id bits.
+// clearSetID does what chown(2) does also when nothing changes hands: but for
+// directories the set-uid bit goes, and the set-gid bit where the group may execute.
 func clearSetID(t target, s *SetAttr, st *sysStat) error {
-	if !s.SetUID && !s.SetGID || st.typ() != ModeRegular || st.mode&0o111 == 0 || st.mode&0o6000 == 0 || s.SetMode {
+	mode := st.mode & 0o7777 &^ 0o4000
+	if mode&0o010 != 0 {
+		mode &^= 0o2000
+	}
+	if !s.SetUID && !s.SetGID || st.isDir() || mode == st.mode&0o7777 || s.SetMode {
 		return nil
 	}
-	return t.chmod(st.mode & 0o1777)
+	return t.chmod(mode)
 }
 
 func timeToSet(how SetTime, client Time, now time.Time) unix.Timespec {

@@ -138,6 +138,29 @@
 // system fails, a name that it could have gives the error, and so does a listing: names
 // are never left out.
 //
+// # What differs from overlayfs
+//
+// The test of integration/model holds this overlay to the answers of Linux's overlayfs
+// (redirect_dir=on, index=on), but for what follows, on purpose:
+//
+//   - Over lower directories every directory has one link, where overlayfs says so of
+//     merged ones only: to find out costs a look at each layer, and would count wrong.
+//   - A directory's mtime advances with every change of its names, by a nanosecond at
+//     least: clients look at nothing else. Its size is that of its uppermost part.
+//   - The ctime of a merged directory can move on without a change, when all its parts
+//     have been looked at for the first time; see above.
+//   - A whiteout in a lower directory that hides nothing is never shown and never stops
+//     an RMDIR. Overlayfs lists it where the directory is in one layer alone, and counts
+//     it then; a marked file it counts even in merged directories.
+//   - An object without names is gone and its handle stale, where a process on overlayfs
+//     that has it open goes on: NFS keeps no open state. Silly renames are for that.
+//   - A LINK of a directory is refused for that before its new name is looked at.
+//   - The device 0:0, overlayfs's older whiteout, cannot be made without lower
+//     directories either: with them, one day, it would hide what is under it.
+//   - To the kernel that mounts our layers alone, a lower file with several names that was
+//     copied up under one of them is the old file under the others: the index that tells
+//     is not in a layer. (So it is of overlayfs's own.)
+//
 // # Caveats
 //
 // The upper belongs to the server: who removes in it behind the server's back, as Nix's

@@ -215,12 +215,20 @@ func settle(t target, c Caller, mode uint32, s *SetAttr, st, dir *sysStat) error
 	return sysFstat(t.fd, st)
 }
 
-// inheritGroup gives a new object the caller's group, where the directory does
-// not hand on its own.
+// inheritGroup gives a new object the group of a set-gid directory, which the system
+// does not where it was made in the work directory, or else the caller's.
 func inheritGroup(set *SetAttr, c Caller, st, dir *sysStat) {
-	if !set.SetGID && dir.mode&0o2000 == 0 && c.UID == st.uid && c.GID != st.gid && c.GID != noGroup {
-		set.SetGID, set.GID = true, c.GID
+	gid := c.GID
+	if dir.mode&0o2000 != 0 {
+		gid = dir.gid
+	} else if c.UID != st.uid {
+		return
 	}
+	if set.SetGID || gid == st.gid || gid == noGroup {
+		return
+	}
+	set.SetGID, set.GID = true, gid
+	set.SetMode = set.SetMode || set.Mode&0o6000 != 0 // which chown(2) takes
 }
 
 // noGroup is the group of a caller that has none to give.
@@ -371,8 +379,8 @@ func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *
 	default:
 		return ErrBadType
 	}
-	if fs.marked && typ == ModeChar && major == 0 && minor == 0 {
-		return syscall.EPERM // to overlayfs that is a whiteout
+	if typ == ModeChar && major == 0 && minor == 0 {
+		return syscall.EPERM // over lower directories it would be a whiteout
 	}
 	mode := uint32(defaultFileMode)
 	if s.SetMode {

@@ -171,7 +171,7 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 	case old == n:
 		return nil // two names of one object stay (rename(2))
 	case old != nil:
-		if err := renameTypes(n, old); err != nil {
+		if err := replaceable(src.node, n, old); err != nil {
 			return err
 		}
 		if slowToFree(&t.st) && !c.MayBlock {
@@ -221,9 +221,12 @@ func (fs *FS) movable(n *node, f *found) error {
 	return err
 }
 
-// renameTypes gives the errors of rename(2) for what cannot replace each other.
-func renameTypes(n, old *node) error {
+// replaceable gives the errors of rename(2), in its order, for what cannot replace each
+// other: an ancestor of the old name is not empty, whatever is renamed.
+func replaceable(src, n, old *node) error {
 	switch {
+	case old.isDir() && (src == old || src.under(old)):
+		return syscall.ENOTEMPTY
 	case n.isDir() && !old.isDir():
 		return syscall.ENOTDIR
 	case !n.isDir() && old.isDir():
@@ -234,9 +237,6 @@ func renameTypes(n, old *node) error {
 
 // renameOverDir replaces an empty directory, of which whiteouts may be left.
 func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
-	if src.node == old || src.node.under(old) {
-		return syscall.ENOTEMPTY
-	}
 	if err := acquire(c, &old.mu); err != nil {
 		return err
 	}

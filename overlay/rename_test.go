@@ -305,6 +305,7 @@ func TestRenameIntoItself(t *testing.T) {
 	tr.open()
 	d := tr.walk("d")
 	wantErr(t, tr.rename(tr.Root(), "d", d.ID, "x"), syscall.EINVAL)
+	wantErr(t, tr.rename(tr.walk("d", "sub").ID, "f", tr.Root(), "d"), syscall.ENOTEMPTY)
 	wantErr(t, tr.rename(tr.Root(), "d", tr.walk("d", "sub").ID, "x"), syscall.EINVAL)
 	tr.remove(tr.walk("d", "sub").ID, "f")
 	wantErr(t, tr.rename(tr.Root(), "d", tr.walk("d", "sub").ID, "f"), syscall.EINVAL)
@@ -383,5 +384,34 @@ func TestRenameDisplacesAtOnce(t *testing.T) {
 			}
 			tr.sameAsKernel()
 		})
+	}
+}
+
+// Names of one lower symlink have one fileid, in listings too, when one was copied up.
+func TestFileidOfLinkedSymlink(t *testing.T) {
+	tr := newTree(t, 2)
+	lower := tr.options.Lowers[0]
+	mustMkdir(t, lower)
+	if err := os.Symlink("x", lower+"/a"); err != nil {
+		t.Fatal(err)
+	}
+	mustLink(t, lower+"/a", lower+"/d")
+	tr.open()
+	a := tr.walk("a")
+	var w overlay.Change
+	wantErr(t, tr.Setattr(worker, a.ID, &overlay.SetAttr{SetGID: true, GID: a.GID, SetSize: true}, &w), syscall.EINVAL)
+	for range 2 {
+		for _, name := range []string{"a", "d"} {
+			if got := tr.fileids(tr.Root())[name]; got != a.ID.Fileid {
+				t.Errorf("listed fileid of %s is %x, want %x", name, got, a.ID.Fileid)
+			}
+			if got := tr.walk(name); got.ID != a.ID {
+				t.Errorf("%s is %v, want %v", name, got.ID, a.ID)
+			}
+		}
+		if err := os.RemoveAll(tr.options.State); err != nil {
+			t.Fatal(err)
+		}
+		tr.reopen()
 	}
 }

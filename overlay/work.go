@@ -79,7 +79,30 @@ func (fs *FS) openIndex(dir string) (err error) {
 	fs.indexed.load(names)
 	for _, e := range names {
 		fs.hidden.load(e.Name())
+		if err := fs.loadOrigin(e); err != nil {
+			return fmt.Errorf("read the index: %w", err)
+		}
 	}
+	return nil
+}
+
+// loadOrigin takes in the ID of what cannot carry it as a mark.
+func (fs *FS) loadOrigin(e os.DirEntry) error {
+	id, ok := parseIndexName(e.Name())
+	if !ok || e.Type().IsRegular() {
+		return nil
+	}
+	dir, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	var c cName
+	var st sysStat
+	if err := sysStatAt(dir.fd, c.set([]byte(e.Name())), &st); err != nil {
+		return err
+	}
+	fs.origins.keep(fs.identity(0, &st), id)
 	return nil
 }
 
