@@ -99,6 +99,9 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.numberLayers(o.Work); err != nil {
 		return err
 	}
+	if err := fs.keepLowers(o); err != nil {
+		return err
+	}
 	if err := fs.checkNames(o); err != nil {
 		return err
 	}

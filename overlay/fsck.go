@@ -30,7 +30,7 @@ type Problem struct {
 //
 // The options have to be those of the server: whether a whiteout hides something is
 // a question about the lower directories. Without any, what depends on them is left
-// alone. Nothing is made: work and state directories need not be there.
+// alone; others than the last server had give a *LowersError. Nothing is made: work and state directories need not be there.
 //
 // The errors are those of Open, ctx's, and those of directories that cannot be read. It
 // keeps in memory the names of the directories above where it is, and the
@@ -85,6 +85,9 @@ func (c *checker) open() error {
 		return err
 	}
 	if err := fs.openLayers(append([]string{o.Upper}, o.Lowers...)); err != nil {
+		return err
+	}
+	if err := c.sameLowers(); err != nil {
 		return err
 	}
 	if _, _, err := fs.readSpaces(o.Work); err != nil {

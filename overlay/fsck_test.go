@@ -2,6 +2,7 @@ package overlay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -392,6 +393,35 @@ func (tr *tree) close() {
 	tr.t.Helper()
 	if err := tr.Close(); err != nil {
 		tr.t.Fatal(err)
+	}
+}
+
+// With other lower directories than the server had, or none, fsck takes no whiteout for an
+// orphan.
+func TestFsckOtherLowers(t *testing.T) {
+	needMarks(t)
+	tr := newTree(t, 2)
+	mustWrite(t, tr.options.Lowers[0]+"/a", "a")
+	tr.open()
+	tr.remove(tr.Root(), "a")
+	tr.close()
+	had := tr.options.Lowers
+	for _, lowers := range [][]string{had[1:], {had[1], had[0]}} {
+		tr.options.Lowers = lowers
+		err := overlay.Fsck(t.Context(), tr.options, true, func(p overlay.Problem) { t.Errorf("found %+v", p) })
+		var other *overlay.LowersError
+		if !errors.As(err, &other) || !slices.Equal(other.Lowers, had) {
+			t.Errorf("with %q the error is %v", lowers, err)
+		}
+	}
+	tr.options.Lowers = nil
+	if got := tr.fsck(true); len(got) > 0 {
+		t.Errorf("without lower directories, fsck found %+v", got)
+	}
+	tr.options.Lowers = had[:1] // a server may: what it hides stays hidden
+	tr.open()
+	if _, err := tr.tryWalk("a"); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("the removed name: %v", err)
 	}
 }
 

@@ -118,13 +118,17 @@ func (s spaces) save(work, tmp string) error {
 	for _, path := range slices.Sorted(maps.Keys(s)) {
 		fmt.Fprintf(&b, "%d %q\n", s[path], path)
 	}
-	tmp = filepath.Join(work, tmp)
-	err := os.WriteFile(tmp, b.Bytes(), 0o600)
-	if err == nil {
-		err = os.Rename(tmp, filepath.Join(work, spacesName))
-	}
-	if err != nil {
+	if err := replaceFile(work, tmp, spacesName, b.Bytes()); err != nil {
 		return fmt.Errorf("write the numbers of file systems: %w", err)
 	}
 	return nil
+}
+
+// replaceFile writes a file whole, by way of another in its directory.
+func replaceFile(dir, tmp, name string, data []byte) error {
+	tmp = filepath.Join(dir, tmp)
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(dir, name))
 }

@@ -79,9 +79,12 @@ func fsck(ctx context.Context, opts *fsckOptions, stdout io.Writer) error {
 func fsckRefusal(err error, l mount.Layout) error {
 	var locked *overlay.LockedError
 	var unfit *overlay.UnfitError
+	var lowers *overlay.LowersError
 	switch {
 	case errors.As(err, &locked):
 		return fmt.Errorf("%w: stop that server first", err)
+	case errors.As(err, &lowers):
+		return fmt.Errorf("%w: give these, each with --lower, or serve it over the new ones first", err)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: give the directories that serve is given", err)
 	}

@@ -1,0 +1,80 @@
+package overlay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lowersName is the file in the work directory that tells over which lower directories the
+// upper was served last, a quoted path a line: Fsck has to be given the same ones. With
+// others it would take whiteouts for orphans, and names that were removed would come back.
+const lowersName = "lowers"
+
+func encodeLowers(lowers []string) []byte {
+	var b bytes.Buffer
+	for _, path := range lowers {
+		fmt.Fprintln(&b, strconv.Quote(path))
+	}
+	return b.Bytes()
+}
+
+// loadLowers reads the lower directories; nil: they were not noted.
+func loadLowers(work string) (lowers []string, err error) {
+	b, err := readRegular(filepath.Join(work, lowersName))
+	if err != nil {
+		return nil, fmt.Errorf("read which lower directories there were: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if path, err := strconv.Unquote(strings.TrimSpace(line)); err == nil {
+			lowers = append(lowers, path)
+		}
+	}
+	return lowers, nil
+}
+
+// keepLowers notes the lower directories. On a full disk the note can wait.
+func (fs *FS) keepLowers(o *Options) error {
+	if fs.readOnly || len(o.Lowers) == 0 {
+		return nil
+	}
+	was, err := loadLowers(o.Work)
+	if err != nil || slices.Equal(was, o.Lowers) {
+		return err
+	}
+	tmp := fs.tmpName()
+	err = replaceFile(o.Work, tmp[:len(tmp)-1], lowersName, encodeLowers(o.Lowers))
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note the lower directories: %w", err)
+	}
+	return nil
+}
+
+// LowersError says that a store was served last over other lower directories than those
+// that it is to be looked through with.
+type LowersError struct {
+	Upper  string
+	Lowers []string // of the last server
+}
+
+func (e *LowersError) Error() string {
+	return fmt.Sprintf("%s was last served over other lower directories: %s", e.Upper, strings.Join(e.Lowers, ", "))
+}
+
+// sameLowers refuses lower directories that the last server did not have.
+func (c *checker) sameLowers() error {
+	was, err := loadLowers(c.o.Work)
+	if err != nil || len(c.o.Lowers) == 0 || was == nil || slices.Equal(was, c.o.Lowers) {
+		return err
+	}
+	return &LowersError{Upper: c.o.Upper, Lowers: was}
+}
