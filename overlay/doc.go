@@ -26,14 +26,23 @@
 // upper alone, no mark is ever read, and a call costs what it costs on a plain
 // directory. With them, the upper is written in overlayfs's userxattr format:
 //
-//	user.overlay.whiteout      on an empty regular file: the name is gone
-//	user.overlay.opaque=x      on a directory that holds whiteouts
-//	user.overlay.opaque=y      on a directory that hides the lower layers
-//	user.overlay.redirect      on a directory that lower layers have under another name
-//	user.overlay.impure        on a directory that holds copied-up objects
-//	user.nixnfsd.origin        the ID from before copy-up
-//	user.nixnfsd.lowerlinks    names of a copied-up file that lower layers still show
-//	user.nixnfsd.layered       on an upper that was once served with lower layers
+//	user.overlay.whiteout    y     on an empty regular file: the name is gone
+//	user.overlay.opaque      x     on a directory that holds whiteouts
+//	                         y     on a directory that hides the lower layers
+//	user.overlay.redirect    path  on a directory that lower layers have under another name
+//	user.overlay.impure      y     on a directory that holds copied-up objects
+//	user.nixnfsd.origin      ID    the ID from before copy-up: a byte 1, fileid, generation
+//	user.nixnfsd.lowerlinks  n     names of a copied-up file that lower layers still show
+//	user.nixnfsd.layered     y     on the root of an upper that was once served with lower layers
+//	user.nixnfsd.names       escaped
+//	                               on the root of an upper that holds stored names
+//
+// Numbers are big-endian, of 8 bytes each in an ID and of 4 in a count. Like overlayfs's
+// own, a mark of ours with another value counts for nothing, but for an origin, which
+// gives EIO: an object with a wrong ID would be taken for another. In a lower layer, an
+// earlier upper's marks of overlayfs count and ours do not, but for names; a character
+// device 0/0 is a whiteout, too. What else is on disk is in the sections that follow and in
+// "On disk".
 //
 // A lower file is copied up before it is changed: into the work directory, data
 // on disk, then by one rename under its name. Blocks are shared and holes kept where the
@@ -93,6 +102,34 @@
 // of it leaves what was replaced until the next run of the kernel.
 // The link count is that of a rename: the silly name counts, for the client itself counts
 // it off when it lets go of the file.
+//
+// # On disk
+//
+// The upper holds files as clients see them, under their own names or stored ones
+// (names.go), and marks. An escaped upper's root also has the dictionary of long names,
+// %~names. The work directory, on the same file system, holds nothing but
+//
+//	#N                     what is half made, or about to be discarded; swept at each start
+//	index/ID               a link to each copied-up file that had several lower names
+//	index/ID-COUNT         an empty file: of a lower file with several names, how many are
+//	                       hidden; of one in the index that carries no lowerlinks, how many
+//	                       are shown
+//	silly/RUN-DIR-ID-NAME  an open file that was removed
+//	rename                 the rename that is under way in two steps: the IDs that the names
+//	                       have after the first, in hexadecimal, and both paths, each with a NUL
+//	rename-whiteout        what is to take the old name
+//	mode-INODE-WAS-WIDE    a link to an object whose mode is widened for a moment
+//	spaces                 the number of each lower directory's file system
+//	lowers                 the lower directories of the last server, a quoted path a line
+//
+// where IDs are 32 hexadecimal digits. A server does not start with anything else in it. The state
+// directory holds the journal, places: its head is "nixnfsd1" and a hash of the kernel's run
+// and of the upper; then come records (see record in journal.go) up to the first that has no
+// length. What cannot be read is the end of it. Another head, and the journal begins anew: it
+// only serves clients of the same run of the kernel.
+//
+// Fsck knows all of this, and a store in which it finds nothing is as a server would have
+// left it; its kinds of problems are in fsckkinds.go.
 //
 // # Concurrency
 //
