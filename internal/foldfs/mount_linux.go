@@ -1,6 +1,7 @@
 package foldfs
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"syscall"
@@ -30,10 +31,10 @@ func Mount(t testing.TB, o Options) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &volume{options: o, spelt: map[key]string{}}
-	v.open.Store(fd, true)
+	v := &volume{options: o, spelt: map[key]string{}, nodes: map[fs.StableAttr]*node{}}
+	root := &node{volume: v, fd: fd}
 	var zero time.Duration
-	server, err := fs.Mount(dir, &node{volume: v, fd: fd}, &fs.Options{
+	server, err := fs.Mount(dir, root, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "foldfs", Name: "foldfs", AllowOther: true, Options: []string{"default_permissions"}},
 		EntryTimeout: &zero, AttrTimeout: &zero, NegativeTimeout: &zero, NullPermissions: true,
 	})
@@ -42,10 +43,8 @@ func Mount(t testing.TB, o Options) (dir string) {
 		if err := server.Unmount(); err != nil {
 			t.Error(err)
 		}
-		v.open.Range(func(fd, _ any) bool {
-			v.close(fd.(int))
-			return true
-		})
+		v.close()
+		unix.Close(root.fd)
 	})
 	return dir
 }
@@ -53,16 +52,44 @@ func Mount(t testing.TB, o Options) (dir string) {
 // volume knows how names are spelt: the directory under it has them folded.
 type volume struct {
 	options Options
+	nodesMu sync.Mutex // guards nodes
 	mu      sync.Mutex // held while names change or are listed
 	spelt   map[key]string
-	open    sync.Map // descriptors of nodes: the kernel forgets none when it is unmounted
+	nodes   map[fs.StableAttr]*node
 }
 
-// close closes the descriptor of a node, once.
-func (v *volume) close(fd int) {
-	if _, ok := v.open.LoadAndDelete(fd); ok {
+// known gives the node of an object, which is fd, and keeps that open for a new one.
+func (v *volume) known(ctx context.Context, parent *node, id fs.StableAttr, fd int) *fs.Inode {
+	v.nodesMu.Lock()
+	defer v.nodesMu.Unlock()
+	if n := v.nodes[id]; n != nil {
 		unix.Close(fd)
+		return n.EmbeddedInode()
 	}
+	n := &node{volume: v, fd: fd}
+	v.nodes[id] = n
+	return parent.NewInode(ctx, n, id)
+}
+
+// forget closes the descriptor of an object that cannot be looked up again.
+func (v *volume) forget(n *node) {
+	v.nodesMu.Lock()
+	defer v.nodesMu.Unlock()
+	var st unix.Stat_t
+	if v.nodes[n.StableAttr()] == n && unix.Fstat(n.fd, &st) == nil && st.Nlink == 0 {
+		delete(v.nodes, n.StableAttr())
+		unix.Close(n.fd)
+	}
+}
+
+// close closes all descriptors: the kernel forgets no node when it is unmounted.
+func (v *volume) close() {
+	v.nodesMu.Lock()
+	defer v.nodesMu.Unlock()
+	for _, n := range v.nodes {
+		unix.Close(n.fd)
+	}
+	clear(v.nodes)
 }
 
 // key is a folded name in a directory.

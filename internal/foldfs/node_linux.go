@@ -22,8 +22,8 @@ type node struct {
 // path is a name for the object that every system call takes.
 func (n *node) path() string { return "/proc/self/fd/" + strconv.Itoa(n.fd) }
 
-// OnForget closes the descriptor.
-func (n *node) OnForget() { n.volume.close(n.fd) }
+// OnForget is told that the kernel has no use for the object.
+func (n *node) OnForget() { n.volume.forget(n) }
 
 // key finds a name in the directory, and gives ENOENT's cousin for one that cannot be.
 func (n *node) key(name string) (key, syscall.Errno) {
@@ -65,14 +65,7 @@ func (n *node) child(ctx context.Context, folded string, out *fuse.EntryOut) (*f
 		unix.Close(fd)
 		return nil, errno
 	}
-	made := &node{volume: n.volume, fd: fd}
-	inode := n.NewInode(ctx, made, id)
-	if inode.Operations() != made {
-		unix.Close(fd)
-		return inode, 0
-	}
-	n.volume.open.Store(fd, true)
-	return inode, 0
+	return n.volume.known(ctx, n, id, fd), 0
 }
 
 // Lookup finds a name by any of its spellings.
