@@ -87,16 +87,27 @@ func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
 		return err
 	}
 	defer n.mu.Unlock()
+	defer fs.after(n, w)
+	if guard != nil || s.SetSize && !n.isRegular() { // else what is opened tells
+		if err := fs.held(n, guard, w); err != nil {
+			return err
+		}
+	}
+	return fs.setattr(n, s, w)
+}
+
+// held takes down the attributes from before, and gives ErrNotSync where a guard does
+// not hold.
+func (fs *FS) held(n *node, guard *Time, w *Change) error {
 	var st sysStat
 	if err := fs.stat(n, &st); err != nil {
 		return err
 	}
 	w.before(&st)
-	defer fs.after(n, w)
 	if guard != nil && *guard != st.ctime {
 		return ErrNotSync
 	}
-	return fs.setattr(n, s, &st)
+	return nil
 }
 
 // guardBelow holds a guard against an object that is not in the upper yet: its copy has
@@ -135,20 +146,23 @@ func (fs *FS) changeable(c Caller, id ID) (*node, error) {
 	return n, fs.copyUp(c, n)
 }
 
-func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
+// setattr is for who holds n.mu. What it opens tells the attributes from before, too.
+func (fs *FS) setattr(n *node, s *SetAttr, w *Change) error {
 	if s.SetSize {
-		if err := fs.setSize(n, s.Size); err != nil {
+		err := fs.setSize(n, s.Size, w)
+		if err != nil || !s.SetMode && !s.SetUID && !s.SetGID && s.SetAtime == DontChange && s.SetMtime == DontChange {
 			return err
 		}
 	}
-	if !s.SetMode && !s.SetUID && !s.SetGID && s.SetAtime == DontChange && s.SetMtime == DontChange {
-		return nil
-	}
-	p, err := fs.pin(n)
+	st := new(sysStat)
+	p, err := fs.pin(n, st)
 	if err != nil {
 		return err
 	}
 	defer p.release()
+	if !w.HasPre {
+		w.before(st)
+	}
 	if n.isDir() && s.SetMtime != DontChange {
 		n.dir.changed.Store(nil)
 	}
@@ -162,18 +176,19 @@ func (fs *FS) setattr(n *node, s *SetAttr, st *sysStat) error {
 	return err
 }
 
-func (fs *FS) setSize(n *node, size uint64) error {
-	switch {
-	case n.isDir():
-		return syscall.EISDIR
-	case !n.isRegular():
-		return syscall.EINVAL
-	}
-	f, err := fs.openData(n, true)
+func (fs *FS) setSize(n *node, size uint64, w *Change) error {
+	var st sysStat
+	f, fresh, err := fs.openData(n, true, &st)
 	if err != nil {
 		return err
 	}
 	defer f.release()
+	if !fresh {
+		if err := sysFstat(f.fd, &st); err != nil {
+			return err
+		}
+	}
+	w.before(&st)
 	return sysFtruncate(f.fd, size)
 }
 

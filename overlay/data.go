@@ -7,23 +7,23 @@ import (
 )
 
 // openData gives a descriptor for a regular file's data; release it. A writable
-// one is only to be had of a file in the upper.
-func (fs *FS) openData(n *node, write bool) (*openFile, error) {
+// one is only to be had of a file in the upper. Where the file had to be opened, which is
+// what fresh says, its attributes are known.
+func (fs *FS) openData(n *node, write bool, st *sysStat) (f *openFile, fresh bool, err error) {
 	if err := dataType(n); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if f := n.file.acquire(); f != nil {
 		if f.writable || !write {
-			return f, nil
+			return f, false, nil
 		}
 		f.release()
 	}
-	var f *openFile
-	err := n.tryPlaces(func(p *place) (err error) {
-		f, err = fs.openPlace(n, p, write)
+	err = n.tryPlaces(func(p *place) (err error) {
+		f, err = fs.openPlace(n, p, write, st)
 		return err
 	})
-	return f, err
+	return f, true, err
 }
 
 // dataType gives the error of data calls on what is no regular file.
@@ -37,7 +37,7 @@ func dataType(n *node) error {
 	return nil
 }
 
-func (fs *FS) openPlace(n *node, p *place, write bool) (*openFile, error) {
+func (fs *FS) openPlace(n *node, p *place, write bool, st *sysStat) (*openFile, error) {
 	dir, err := fs.dirFD(p.parent, p.layer)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (fs *FS) openPlace(n *node, p *place, write bool) (*openFile, error) {
 	if err != nil {
 		return nil, gone(err)
 	}
-	if err := fs.verify(n, dir.fd, p, fd); err != nil {
+	if err := fs.verify(n, dir.fd, p, fd, st); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -105,7 +105,8 @@ func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof b
 	if err != nil {
 		return 0, false, err
 	}
-	f, err := fs.openData(o, false)
+	var st sysStat
+	f, fresh, err := fs.openData(o, false, &st)
 	if err != nil {
 		return 0, false, err
 	}
@@ -116,9 +117,10 @@ func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof b
 	if err != nil {
 		return 0, false, err
 	}
-	var st sysStat
-	if err := sysFstat(f.fd, &st); err != nil {
-		return 0, false, err
+	if !fresh || off+uint64(n) > st.size { // else those from before the read do
+		if err := sysFstat(f.fd, &st); err != nil {
+			return 0, false, err
+		}
 	}
 	if off+uint64(n) < st.size && n < len(p) {
 		if !c.MayBlock {
@@ -156,33 +158,40 @@ func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Cha
 	if how != Unstable && !c.MayBlock {
 		return ErrWouldBlock
 	}
-	f, err := fs.openData(n, true)
-	if err != nil {
+	f, err := fs.write(c, n, p, off, w)
+	if f == nil {
 		return err
 	}
 	defer f.release()
-	if err := fs.write(c, n, f.fd, p, off, w); err != nil || how == Unstable {
+	if err != nil || how == Unstable {
 		return err
 	}
 	return sysFsync(f.fd)
 }
 
-func (fs *FS) write(c Caller, n *node, fd int, p []byte, off uint64, w *Change) error {
+// write gives the file that it wrote to, where it could be opened.
+func (fs *FS) write(c Caller, n *node, p []byte, off uint64, w *Change) (*openFile, error) {
 	if err := acquire(c, &n.mu); err != nil {
-		return err
+		return nil, err
 	}
 	defer n.mu.Unlock()
 	var st sysStat
-	if err := sysFstat(fd, &st); err != nil {
-		return err
+	f, fresh, err := fs.openData(n, true, &st)
+	if err != nil {
+		return nil, err
+	}
+	if !fresh {
+		if err := sysFstat(f.fd, &st); err != nil {
+			return f, err
+		}
 	}
 	w.before(&st)
-	err := sysPwrite(fd, p, int64(off))
-	if e := sysFstat(fd, &st); e == nil {
+	err = sysPwrite(f.fd, p, int64(off))
+	if e := sysFstat(f.fd, &st); e == nil {
 		w.HasPost = true
 		fs.fill(n, &st, &w.Post)
 	}
-	return err
+	return f, err
 }
 
 // Commit puts what was written to a regular file on disk. Of other objects, and of
@@ -195,20 +204,26 @@ func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
 	if !c.MayBlock {
 		return ErrWouldBlock
 	}
-	var st sysStat
-	if err := fs.stat(n, &st); err != nil {
-		return err
-	}
-	w.before(&st)
 	defer fs.after(n, w)
+	var st sysStat
 	if p := n.places.Load(); p == nil || p.layer != 0 || !n.isRegular() {
+		if err := fs.stat(n, &st); err != nil {
+			return err
+		}
+		w.before(&st)
 		return nil // nothing of it can be dirty
 	}
-	f, err := fs.openData(n, false)
+	f, fresh, err := fs.openData(n, false, &st)
 	if err != nil {
 		return err
 	}
 	defer f.release()
+	if !fresh {
+		if err := sysFstat(f.fd, &st); err != nil {
+			return err
+		}
+	}
+	w.before(&st)
 	return sysFsync(f.fd)
 }
 

@@ -169,7 +169,7 @@ func (in *names) makeFile(c Caller, name []byte, s *SetAttr, child *Attr) error 
 		if fd, err = fs.openAt(dirfd, name, openMake, mode); err != nil {
 			return err
 		}
-		if err = settle(target{fd: fd, dirfd: dirfd, name: name}, c, mode, s, &st, &in.pre); err != nil {
+		if err = settleFile(target{fd: fd, dirfd: dirfd, name: name}, c, mode, s, &st, &in.pre); err != nil {
 			unix.Close(fd)
 			_ = sysUnlinkAt(dirfd, name, 0)
 		}
@@ -188,31 +188,32 @@ func (in *names) makeFile(c Caller, name []byte, s *SetAttr, child *Attr) error 
 	return nil
 }
 
-// settle gives a new object the attributes that were asked for and that making
-// it did not give: the process's umask and the directory have their say there.
-func settle(t target, c Caller, mode uint32, s *SetAttr, st, dir *sysStat) error {
-	if err := sysFstat(t.fd, st); err != nil {
+// settle gives a new object, whose attributes are st, those that were asked for and that
+// making it did not give: the process's umask and the directory have their say there.
+func settle(t target, set *SetAttr, st *sysStat) error {
+	if set.SetSize {
+		if err := sysFtruncate(t.fd, set.Size); err != nil {
+			return err
+		}
+	}
+	if err := applyAttr(t, set, st); err != nil {
 		return err
 	}
-	set := *s
+	return sysFstat(t.fd, st)
+}
+
+// unsettled gives what a new object lacks of what was asked for; ok is false where that
+// is nothing.
+func unsettled(c Caller, mode uint32, s *SetAttr, st, dir *sysStat) (set SetAttr, ok bool) {
+	set = *s
 	set.SetMode, set.Mode = st.mode&0o7777 != mode && st.typ() != ModeSymlink, mode
 	if dir.mode&0o2000 != 0 && st.isDir() {
 		set.Mode |= 0o2000 // inherited
 		set.SetMode = st.mode&0o7777 != set.Mode
 	}
-	if s.SetSize && s.Size != 0 && st.typ() == ModeRegular {
-		if err := sysFtruncate(t.fd, s.Size); err != nil {
-			return err
-		}
-	}
+	set.SetSize = s.SetSize && s.Size != 0 && st.typ() == ModeRegular
 	inheritGroup(&set, c, st, dir)
-	if !set.SetMode && !set.SetUID && !set.SetGID && !set.SetSize && set.SetAtime == DontChange && set.SetMtime == DontChange {
-		return nil
-	}
-	if err := applyAttr(t, &set, st); err != nil {
-		return err
-	}
-	return sysFstat(t.fd, st)
+	return set, set.SetMode || set.SetUID || set.SetGID || set.SetSize || set.SetAtime != DontChange || set.SetMtime != DontChange
 }
 
 // inheritGroup gives a new object the group of a set-gid directory, which the system
@@ -424,15 +425,34 @@ func (fs *FS) makeNode(c Caller, dir ID, name []byte, mode uint32, s *SetAttr, c
 	return nil
 }
 
-// settleAt opens what was just made as a place to look from, for settle. A new
-// directory's descriptor would be opened next anyway.
+// settleFile settles a new file, which is open.
+func settleFile(t target, c Caller, mode uint32, s *SetAttr, st, dir *sysStat) error {
+	if err := sysFstat(t.fd, st); err != nil {
+		return err
+	}
+	set, ok := unsettled(c, mode, s, st, dir)
+	if !ok {
+		return nil
+	}
+	return settle(t, &set, st)
+}
+
+// settleAt settles what was just made under a name, opened for it only where that
+// is needed.
 func (fs *FS) settleAt(c Caller, dirfd int, name *byte, mode uint32, s *SetAttr, st, dir *sysStat) error {
+	if err := sysStatAt(dirfd, name, st); err != nil {
+		return err
+	}
+	set, ok := unsettled(c, mode, s, st, dir)
+	if !ok {
+		return nil
+	}
 	fd, err := fs.openAt(dirfd, name, openPin, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return settle(target{fd: fd, path: true, dirfd: dirfd, name: name}, c, mode, s, st, dir)
+	return settle(target{fd: fd, path: true, dirfd: dirfd, name: name}, &set, st)
 }
 
 // removeAt removes a name in the work directory, whatever it stands for.

@@ -262,6 +262,9 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 	if !c.MayBlock {
 		return false, ErrWouldBlock
 	}
+	if _, err := fs.stackOf(d); err != nil { // which has a say in the times that are shown
+		return false, err
+	}
 	var st sysStat
 	if err := fs.stat(d, &st); err != nil {
 		return false, err
@@ -271,7 +274,7 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 	if err != nil {
 		return false, err
 	}
-	p := pager{fs: fs, d: d, l: l, attrs: attrs, emit: emit}
+	p := pager{fs: fs, d: d, self: dirAttr, l: l, attrs: attrs, emit: emit}
 	return p.page(cookie)
 }
 
@@ -279,6 +282,7 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 type pager struct {
 	fs    *FS
 	d     *node
+	self  *Attr // d's
 	l     *listing
 	attrs bool
 	emit  func(*DirEntry) bool
@@ -309,7 +313,10 @@ func (p *pager) page(cookie uint64) (eof bool, err error) {
 func (p *pager) dot(name string, cookie uint64, n *node) bool {
 	p.entry = DirEntry{Name: []byte(name), Fileid: n.id.Fileid, Cookie: cookie}
 	var st sysStat
-	if p.attrs && p.fs.stat(n, &st) == nil {
+	if p.attrs && n == p.d {
+		p.attr = *p.self
+		p.entry.Attr = &p.attr
+	} else if p.attrs && p.fs.stat(n, &st) == nil {
 		p.fs.fill(n, &st, &p.attr)
 		p.entry.Attr = &p.attr
 	}

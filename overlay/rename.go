@@ -388,20 +388,21 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 		return false, err
 	}
 	defer in.done(w)
-	if err := in.link(n, name); err != nil {
+	var st sysStat
+	if err := in.link(n, name, &st); err != nil {
 		return false, err
 	}
 	in.fs.name(n, in.node, name, 0)
 	in.relist(name, n.id.Fileid)
-	var st sysStat
-	if err := fs.stat(n, &st); err != nil {
+	if fs.marked && fs.stat(n, &st) != nil { // the new name may have moved since
 		return false, nil
 	}
 	fs.fill(n, &st, a)
 	return true, nil
 }
 
-func (in *names) link(n *node, name []byte) error {
+// link gives the object's attributes, too.
+func (in *names) link(n *node, name []byte, st *sysStat) error {
 	fs := in.fs
 	if err := in.hold(n); err != nil {
 		return err
@@ -410,9 +411,8 @@ func (in *names) link(n *node, name []byte) error {
 		if err := fs.linkCopy(n, dirfd, cn); err != nil {
 			return err
 		}
-		var st sysStat
-		err := sysStatAt(dirfd, cn, &st)
-		if err == nil && fs.identity(0, &st) != n.behind() {
+		err := sysStatAt(dirfd, cn, st)
+		if err == nil && fs.identity(0, st) != n.behind() {
 			err = syscall.ESTALE // the name that was linked went to another object
 		}
 		if err != nil {

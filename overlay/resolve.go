@@ -105,7 +105,8 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
 		return nil, gone(err)
 	}
 	if part.layer == p.layer {
-		if err := fs.verify(n, up.fd, p, fd); err != nil {
+		var st sysStat
+		if err := fs.verify(n, up.fd, p, fd, &st); err != nil {
 			unix.Close(fd)
 			return nil, err
 		}
@@ -121,13 +122,13 @@ func gone(err error) error {
 	return err
 }
 
-// verify reports ESTALE when what was opened at a place is another object.
-func (fs *FS) verify(n *node, dirfd int, p *place, fd int) error {
-	var st sysStat
-	if err := sysFstat(fd, &st); err != nil {
+// verify reports ESTALE when what was opened at a place is another object, and gives
+// its attributes.
+func (fs *FS) verify(n *node, dirfd int, p *place, fd int, st *sysStat) error {
+	if err := sysFstat(fd, st); err != nil {
 		return err
 	}
-	return fs.verifyStat(n, dirfd, p, &st)
+	return fs.verifyStat(n, dirfd, p, st)
 }
 
 func (fs *FS) verifyStat(n *node, dirfd int, p *place, st *sysStat) error {
@@ -227,19 +228,19 @@ func (p *pinned) release() {
 	}
 }
 
-// pin holds an object in the upper for a change of its attributes.
-func (fs *FS) pin(n *node) (p *pinned, err error) {
+// pin holds an object in the upper for a change of its attributes, and gives them.
+func (fs *FS) pin(n *node, st *sysStat) (p *pinned, err error) {
 	if n == fs.root {
-		return fs.pinRoot(n)
+		return fs.pinRoot(n, st)
 	}
 	err = n.tryPlaces(func(at *place) (err error) {
-		p, err = fs.pinPlace(n, at)
+		p, err = fs.pinPlace(n, at, st)
 		return err
 	})
 	return p, err
 }
 
-func (fs *FS) pinPlace(n *node, p *place) (*pinned, error) {
+func (fs *FS) pinPlace(n *node, p *place, st *sysStat) (*pinned, error) {
 	if p.layer != 0 {
 		return nil, syscall.ESTALE
 	}
@@ -248,11 +249,12 @@ func (fs *FS) pinPlace(n *node, p *place) (*pinned, error) {
 		return nil, err
 	}
 	if f := n.file.acquire(); f != nil {
-		return &pinned{file: f, dir: dir, target: target{fd: f.fd, dirfd: dir.fd, name: cString(p.name)}}, nil
+		t := target{fd: f.fd, dirfd: dir.fd, name: cString(p.name)}
+		return (&pinned{file: f, dir: dir, target: t}).with(st)
 	}
 	fd, err := fs.openAt(dir.fd, cString(p.name), openPin, 0)
 	if err == nil {
-		if err = fs.verify(n, dir.fd, p, fd); err != nil {
+		if err = fs.verify(n, dir.fd, p, fd, st); err != nil {
 			unix.Close(fd)
 		}
 	}
@@ -263,12 +265,21 @@ func (fs *FS) pinPlace(n *node, p *place) (*pinned, error) {
 	return &pinned{dir: dir, target: target{fd: fd, path: true, dirfd: dir.fd, name: cString(p.name)}}, nil
 }
 
+// with gives the attributes of what is held, or lets it go.
+func (p *pinned) with(st *sysStat) (*pinned, error) {
+	if err := sysFstat(p.fd, st); err != nil {
+		p.release()
+		return nil, err
+	}
+	return p, nil
+}
+
 var dotName = [2]byte{'.', 0}
 
-func (fs *FS) pinRoot(n *node) (*pinned, error) {
+func (fs *FS) pinRoot(n *node, st *sysStat) (*pinned, error) {
 	f := fs.anyFile(n)
 	if f == nil {
 		return nil, syscall.ESTALE
 	}
-	return &pinned{file: f, target: target{fd: f.fd, path: true, dirfd: f.fd, name: &dotName[0]}}, nil
+	return (&pinned{file: f, target: target{fd: f.fd, path: true, dirfd: f.fd, name: &dotName[0]}}).with(st)
 }
