@@ -36,6 +36,7 @@
 //	user.nixnfsd.layered     y     on the root of an upper that was once served with lower layers
 //	user.nixnfsd.names       escaped
 //	                               on the root of an upper that holds stored names
+//	user.nixnfsd.hidden      names on a directory in which whiteouts take several steps
 //
 // Numbers are big-endian, of 8 bytes each in an ID and of 4 in a count. Like overlayfs's
 // own, a mark of ours with another value counts for nothing, but for an origin, which
@@ -75,6 +76,32 @@
 // is taken: overlayfs has RENAME_WHITEOUT for that, which not every system has. Then WORK/rename
 // says what is about to happen, WORK/rename-whiteout is to take the old name, and a start that
 // finds the first step taken takes the second; see intent.go.
+//
+// # Exact names
+//
+// Apple's file systems fold case and normalise Unicode, and refuse bytes that are no UTF-8;
+// the view is exact all the same. An upper on a volume that confuses names is escaped from its
+// first start on: it holds stored names (names.go), which no volume takes for one another,
+// and its mark says so for good, on an exact volume too. Every upper of macOS is; on Linux
+// the names that matter are tried in the work directory. An upper that is not empty then
+// has to hold nothing but names that are stored as themselves, or it is refused. A name that
+// would be longer than 255 bytes escaped is stored as a hash, and %~names/HASH in the
+// layer's root has the real one, on disk before it is used. What is in an escaped layer
+// and is no stored name does not show, and keeps its directory from being removed.
+//
+// Inside, in places, listings, cookies, redirects and the journal, names are spelt as in the
+// upper. A lower layer that is spelt otherwise is asked in its own spelling (onDisk,
+// inside). Of a plain lower on a volume that folds, only the names that a listing of it
+// gives are there: once a directory's names are looked up, they are read (spellings). That
+// a volume folds is told by its kind, and else by names in its root that have letters.
+// To the kernel that mounts an escaped layer, its names are the stored ones.
+//
+// Where a file system keeps whole seconds (HFS+), the changes of a directory's names are
+// counted in memory and show as fractions of its times (coarse.go). Where it cannot exchange
+// two names (HFS+ under Linux), a whiteout and an object change places in several steps, with a
+// mark on their directories that hides both names should the process end in between
+// (exchange.go); what a look-up sees in that moment may be a lower layer's. HFS+ under Linux
+// has no hard links to symbolic links, and so has none of its own to show.
 //
 // # Open files that are removed
 //
