@@ -302,3 +302,25 @@ func (k *kernel) overEmpty(dirfd int, name string, f func() error) error {
 	}
 	return f()
 }
+
+// orAsBefore gives directories their times back when f fails: over ext4, a rename that
+// overlayfs finds impossible late has changed them.
+func (k *kernel) orAsBefore(fds []int, f func() error) error {
+	before := make([]unix.Stat_t, len(fds))
+	for i, fd := range fds {
+		if err := unix.Fstat(fd, &before[i]); err != nil {
+			return err
+		}
+	}
+	err := f()
+	if err == nil {
+		return nil
+	}
+	for i, fd := range fds {
+		ts := []unix.Timespec{before[i].Atim, before[i].Mtim}
+		if timesErr := unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0); timesErr != nil {
+			return timesErr
+		}
+	}
+	return err
+}

@@ -12,8 +12,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// names are few, so that operations often meet what others made.
-var names = []string{"a", "b", "c", "d"}
+// names are few, so that operations often meet what others made. Two of them are one to
+// a volume that folds case.
+var names = []string{"a", "b", "é", "É"}
 
 // maxNames is how deep the layers and the paths of operations go.
 const maxNames = 3

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
 var (
@@ -36,6 +37,8 @@ type run struct {
 	kernel *kernel
 	ids    map[uint64]uint64 // our fileids by the oracle's inode numbers
 	steps  int
+	// escaped says that our upper holds spelt names, which mean nothing to the kernel.
+	escaped bool
 }
 
 // TestModel plays scripts until there were enough. Rounds have seeds 1, 2, …, or start
@@ -51,7 +54,7 @@ func TestModel(t *testing.T) {
 	must(t, flag.Set("rapid.steps", strconv.Itoa(stepsARun)))
 	steps, start := 0, time.Now()
 	for round := 0; steps < *minStep || time.Since(start) < *minTime; round++ {
-		must(t, flag.Set("rapid.seed", strconv.FormatUint(max(first, 1)+uint64(round)*1000, 10)))
+		must(t, flag.Set("rapid.seed", strconv.FormatUint(max(first, 1)+uint64(round)*10000, 10)))
 		ok := t.Run("round", rapid.MakeCheck(func(rt *rapid.T) { steps += play(rt, filepath.Join(dir, "run")) }))
 		if !ok {
 			return
@@ -72,6 +75,7 @@ func play(t *rapid.T, dir string) int {
 		},
 	})
 	r.check(r.sameTrees())
+	r.check(r.refusing(t))
 	r.check(r.sameInLayers())
 	return r.steps
 }
@@ -100,8 +104,19 @@ func (r *run) open(lowers int) {
 	var err error
 	r.kernel, err = newKernel(filepath.Join(r.dir, "kernel"), theirs)
 	must(r, err)
+	if rapid.IntRange(0, 4).Draw(r.T, "escaped") == 4 {
+		r.escape()
+	}
 	r.served, err = newServed(r.Context(), filepath.Join(r.dir, "ours"), mine)
 	must(r, err)
+}
+
+// escape has our upper spell names as on a volume that folds them.
+func (r *run) escape() {
+	upper := filepath.Join(r.dir, "ours", "upper")
+	must(r, os.MkdirAll(upper, 0o755))
+	must(r, unix.Setxattr(upper, "user.nixnfsd.names", []byte("escaped"), 0))
+	r.escaped = true
 }
 
 func (r *run) close() {
@@ -142,8 +157,8 @@ type restart struct {
 }
 
 func (o restart) do(r *run) string {
-	if err := r.served.stop(); err != nil {
-		return err.Error()
+	if s := r.stop(); s != "" {
+		return s
 	}
 	if o.lose {
 		must(r, os.RemoveAll(r.served.options.State))
@@ -155,6 +170,51 @@ func (o restart) do(r *run) string {
 		return r.holdAnew()
 	}
 	return ""
+}
+
+// stop closes our side, and has fsck look for what is wrong with it.
+func (r *run) stop() string {
+	if err := r.served.stop(); err != nil {
+		return err.Error()
+	}
+	wrong := ""
+	err := overlay.Fsck(r.served.ctx, r.served.options, false, func(p overlay.Problem) {
+		if !p.Harmless {
+			wrong += fmt.Sprintf("fsck: %s %s\n", p.Kind, strings.TrimPrefix(p.Path, r.dir))
+		}
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return wrong
+}
+
+// refusing opens our side read-only: it shows the same, and refuses every change.
+func (r *run) refusing(t *rapid.T) string {
+	if s := r.stop(); s != "" {
+		return s
+	}
+	r.served.options.ReadOnly = true
+	if err := r.served.start(); err != nil {
+		return err.Error()
+	}
+	for _, s := range rapid.SliceOfN(genStep(), 0, 10).Draw(t, "read-only") {
+		if o, ok := s.do.(op); ok && !reads(o) {
+			if a := o.ours(r.served); a.err == nil {
+				return fmt.Sprintf("%v read-only is done", s)
+			}
+		}
+	}
+	return r.sameTrees()
+}
+
+// reads reports whether an operation changes nothing.
+func reads(o op) bool {
+	switch o.(type) {
+	case look, hold, read, readlink, list, commit:
+		return true
+	}
+	return false
 }
 
 // holdAnew looks up what is held. Without state, only files and directories keep their

@@ -265,7 +265,9 @@ func (o rename) theirs(k *kernel) answer {
 	a := answer{}
 	err := k.in(o.from, func(from int, name string) error {
 		return k.in(o.to, func(to int, toName string) error {
-			err := k.overEmpty(to, toName, func() error { return unix.Renameat(from, name, to, toName) })
+			err := k.orAsBefore([]int{from, to}, func() error {
+				return k.overEmpty(to, toName, func() error { return unix.Renameat(from, name, to, toName) })
+			})
 			if err != nil {
 				return err
 			}
