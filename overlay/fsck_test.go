@@ -402,6 +402,7 @@ func TestFsckOtherLowers(t *testing.T) {
 	needMarks(t)
 	tr := newTree(t, 2)
 	mustWrite(t, tr.options.Lowers[0]+"/a", "a")
+	fds := openDescriptors(t)
 	tr.open()
 	tr.remove(tr.Root(), "a")
 	tr.close()
@@ -417,6 +418,9 @@ func TestFsckOtherLowers(t *testing.T) {
 	tr.options.Lowers = nil
 	if got := tr.fsck(true); len(got) > 0 {
 		t.Errorf("without lower directories, fsck found %+v", got)
+	}
+	if got := openDescriptors(t); got != fds {
+		t.Errorf("%d descriptors are open, were %d", got, fds)
 	}
 	tr.options.Lowers = had[:1] // a server may: what it hides stays hidden
 	tr.open()

@@ -17,7 +17,8 @@ type tree struct {
 	t       *testing.T
 	options overlay.Options
 	// spoilt says that the test does to the store what fsck would complain of.
-	spoilt bool
+	spoilt  bool
+	watched bool
 }
 
 var worker = overlay.Caller{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), MayBlock: true}
@@ -59,10 +60,11 @@ func (tr *tree) open() *tree {
 		tr.t.Fatal(err)
 	}
 	tr.FS = fs
-	tr.t.Cleanup(func() {
-		fs.Close()
-		tr.mustBeSound()
-	})
+	if !tr.watched {
+		tr.watched = true
+		tr.t.Cleanup(tr.mustBeSound) // after all that was opened is closed
+	}
+	tr.t.Cleanup(func() { fs.Close() })
 	return tr
 }
 
