@@ -29,7 +29,12 @@ const (
 	// EnvControl names the program that controls the server and its mount;
 	// see Control.
 	EnvControl = spec.EnvControl
+	// EnvVolume tells what file system the export is on, where that is not ext4.
+	EnvVolume = spec.EnvVolume
 )
+
+// onHFSPlus reports whether an HFS+ volume is behind the mount.
+func onHFSPlus() bool { return os.Getenv(EnvVolume) == spec.HFSPlus }
 
 // Dir returns a new directory on the file system to test, the mount in the
 // guest and a temporary directory elsewhere. It is removed after the test.

@@ -12,15 +12,8 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
-
-// EnvVolume tells what file system is behind the mount, where that is not ext4.
-const EnvVolume = spec.EnvVolume
-
-// onHFSPlus reports whether an HFS+ volume is behind the mount.
-func onHFSPlus() bool { return os.Getenv(EnvVolume) == spec.HFSPlus }
 
 // confusedNames are names that HFS+, or its driver, takes for one another or does not keep.
 var confusedNames = []string{
