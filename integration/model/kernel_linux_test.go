@@ -36,10 +36,7 @@ func mountOverlay(point, options string) error {
 // newKernel mounts the oracle. Its renames of directories are redirects, and its hard
 // links are kept, as ours are.
 func newKernel(dir string, lowers []string) (*kernel, error) {
-	k := &kernel{root: filepath.Join(dir, "mnt"), pinned: map[uint64]int{}}
-	for i := range k.slots {
-		k.slots[i] = -1
-	}
+	k := newView(filepath.Join(dir, "mnt"))
 	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
 	if len(lowers) == 0 { // it needs one
 		lowers = []string{filepath.Join(dir, "empty")}
@@ -52,14 +49,28 @@ func newKernel(dir string, lowers []string) (*kernel, error) {
 	return k, mountOverlay(k.root, fmt.Sprintf("volatile,redirect_dir=on,index=on,xino=on,upperdir=%s,workdir=%s,lowerdir=%s", upper, work, strings.Join(lowers, ":")))
 }
 
+// newView looks at a mount, or at a directory of one.
+func newView(root string) *kernel {
+	k := &kernel{root: root, pinned: map[uint64]int{}}
+	for i := range k.slots {
+		k.slots[i] = -1
+	}
+	return k
+}
+
 func (k *kernel) close() error {
+	k.letGo()
+	return unix.Unmount(k.root, 0)
+}
+
+// letGo closes what is held.
+func (k *kernel) letGo() {
 	for _, fd := range k.pinned {
 		unix.Close(fd)
 	}
 	for _, fd := range k.slots {
 		unix.Close(fd)
 	}
-	return unix.Unmount(k.root, 0)
 }
 
 // open gives a descriptor that stands for an object.

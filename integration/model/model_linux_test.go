@@ -41,10 +41,14 @@ type run struct {
 	escaped bool
 }
 
-// TestModel plays scripts until there were enough. Rounds have seeds 1, 2, …, or start
-// at -rapid.seed.
-func TestModel(t *testing.T) {
-	dir := scratch(t)
+// TestModel plays scripts until there were enough.
+func TestModel(t *testing.T) { rounds(t, *minStep, *minTime, play) }
+
+// rounds plays runs until there were enough steps and time. Rounds have seeds 1, 10001,
+// 20001, …, or start at -rapid.seed.
+func rounds(t *testing.T, least int, atLeast time.Duration, play func(t *rapid.T, dir string) int) {
+	t.Helper()
+	dir := filepath.Join(scratch(t), "run")
 	seed := flag.Lookup("rapid.seed").Value.String()
 	first, err := strconv.ParseUint(seed, 10, 64)
 	must(t, err)
@@ -53,10 +57,9 @@ func TestModel(t *testing.T) {
 	must(t, flag.Set("rapid.checks", strconv.Itoa(runsARound)))
 	must(t, flag.Set("rapid.steps", strconv.Itoa(stepsARun)))
 	steps, start := 0, time.Now()
-	for round := 0; steps < *minStep || time.Since(start) < *minTime; round++ {
+	for round := 0; steps < least || time.Since(start) < atLeast; round++ {
 		must(t, flag.Set("rapid.seed", strconv.FormatUint(max(first, 1)+uint64(round)*10000, 10)))
-		ok := t.Run("round", rapid.MakeCheck(func(rt *rapid.T) { steps += play(rt, filepath.Join(dir, "run")) }))
-		if !ok {
+		if !t.Run("round", rapid.MakeCheck(func(rt *rapid.T) { steps += play(rt, dir) })) {
 			return
 		}
 	}
@@ -67,10 +70,10 @@ func TestModel(t *testing.T) {
 func play(t *rapid.T, dir string) int {
 	r := &run{T: t, dir: dir, ids: map[uint64]uint64{}}
 	defer r.close()
-	r.open(rapid.SampledFrom([]int{2, 2, 2, 1, 0, 5}).Draw(t, "lowers"))
+	r.open(rapid.SampledFrom([]int{2, 2, 2, 1, 0, 5}).Draw(t, "lowers"), genLayer())
 	t.Repeat(map[string]func(*rapid.T){
 		"step": func(t *rapid.T) {
-			s := genStep().Draw(t, "step")
+			s := genStep(readings, changes, wholes).Draw(t, "step")
 			r.check(r.do(s))
 		},
 	})
@@ -89,11 +92,11 @@ func (r *run) check(difference string) {
 }
 
 // open makes the layers, twice, and opens both sides.
-func (r *run) open(lowers int) {
+func (r *run) open(lowers int, genLayer *rapid.Generator[[]entry]) {
 	must(r, os.RemoveAll(r.dir))
 	var mine, theirs []string
 	for i := range lowers {
-		layer := genLayer().Draw(r.T, "lower")
+		layer := genLayer.Draw(r.T, "lower")
 		name := fmt.Sprint("lower", i)
 		mine = append(mine, filepath.Join(r.dir, "ours", name))
 		theirs = append(theirs, filepath.Join(r.dir, "kernel", name))
@@ -198,23 +201,12 @@ func (r *run) refusing(t *rapid.T) string {
 	if err := r.served.start(); err != nil {
 		return err.Error()
 	}
-	for _, s := range rapid.SliceOfN(genStep(), 0, 10).Draw(t, "read-only") {
-		if o, ok := s.do.(op); ok && !reads(o) {
-			if a := o.ours(r.served); a.err == nil {
-				return fmt.Sprintf("%v read-only is done", s)
-			}
+	for _, s := range rapid.SliceOfN(genStep(changes), 0, 10).Draw(t, "read-only") {
+		if a := s.do.(op).ours(r.served); a.err == nil {
+			return fmt.Sprintf("%v read-only is done", s)
 		}
 	}
 	return r.sameTrees()
-}
-
-// reads reports whether an operation changes nothing.
-func reads(o op) bool {
-	switch o.(type) {
-	case look, hold, read, readlink, list, commit:
-		return true
-	}
-	return false
 }
 
 // holdAnew looks up what is held. Without state, only files and directories keep their

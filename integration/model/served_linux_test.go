@@ -23,6 +23,7 @@ type served struct {
 	key     nfs.Key
 	fs      *overlay.FS
 	server  *nfs.Server
+	addr    string
 	*nfsclient.Client
 	root  nfsclient.FH
 	slots [slots]nfsclient.FH
@@ -48,9 +49,15 @@ func (s *served) start() (err error) {
 	if err != nil {
 		return err
 	}
+	s.addr = ln.Addr().String()
 	s.server = nfs.New(nfs.Options{FS: s.fs, Key: s.key, Export: "/nix", Owner: uint32(os.Getuid())})
 	go s.server.Serve(ln)
-	s.Client, err = nfsclient.Dial(s.ctx, ln.Addr().String(), nfsclient.Options{Cred: nfsclient.AuthSys(0, 0)})
+	return s.connect()
+}
+
+// connect gives s a client of its own.
+func (s *served) connect() (err error) {
+	s.Client, err = nfsclient.Dial(s.ctx, s.addr, nfsclient.Options{Cred: nfsclient.AuthSys(0, 0)})
 	if err != nil {
 		return err
 	}
