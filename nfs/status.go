@@ -73,8 +73,9 @@ var errnos = [...]struct {
 	{syscall.ELOOP, statusInval},
 	{syscall.EOVERFLOW, statusInval},
 	{syscall.ETXTBSY, statusAcces},
-	// What passes by itself: a client that waits some seconds and asks again
-	// serves its user better than an I/O error in the middle of a build.
+	// What passes by itself, such as another caller's long copy-up (Caller.Retries): a
+	// client that waits some seconds and asks again serves its user better than an I/O
+	// error in the middle of a build.
 	{syscall.EMFILE, statusJukebox},
 	{syscall.ENFILE, statusJukebox},
 	{syscall.ENOMEM, statusJukebox},
