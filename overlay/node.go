@@ -64,8 +64,9 @@ type stackPart struct {
 	layer int
 	// id and ctime are of the layer's directory when it was found: of one that
 	// changed since, the merged names may have changed.
-	id    ID
-	ctime Time
+	id     ID
+	ctime  Time
+	unsure bool // it had changed just before
 	// whiteouts says that the part may hold whiteouts: it is marked for them
 	// (opaque=x), or is opaque itself (y).
 	whiteouts bool

@@ -67,7 +67,21 @@ func (s *stack) below() []stackPart {
 	return s.parts
 }
 
-func samePart(a, b stackPart) bool { return a.layer == b.layer && a.id == b.id && a.ctime == b.ctime }
+// samePart reports whether a part is what it was. Of one that was found just after a change
+// nobody can tell: another change in the same tick leaves the ctime as it is.
+func samePart(now, was stackPart) bool {
+	return now.layer == was.layer && now.id == was.id && now.ctime == was.ctime && !was.unsure
+}
+
+// seen notes what a part is when it is found.
+func (p *stackPart) seen(id ID, ctime Time) {
+	tick := clockTick
+	if ctime.Nsec == 0 { // a file system of whole seconds, as a rule
+		tick += time.Second
+	}
+	p.id, p.ctime = id, ctime
+	p.unsure = time.Since(time.Unix(ctime.Sec, int64(ctime.Nsec))) < tick
+}
 
 // raise shows a directory's times as its floor wants them.
 func (n *node) raise(st *sysStat) {
@@ -224,7 +238,7 @@ func (fs *FS) lookAtRoots(s *stack) error {
 		if err != nil {
 			return err
 		}
-		part.id, part.ctime = fs.identity(part.layer, &st), st.ctime
+		part.seen(fs.identity(part.layer, &st), st.ctime)
 	}
 	return fs.readRootMarks(s)
 }

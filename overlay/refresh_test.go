@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -52,6 +53,15 @@ func (tr *tree) readOrStale(id overlay.ID) string {
 	}
 	tr.t.Fatalf("read: %v", err)
 	return ""
+}
+
+// tick waits until changes can be told from those before by the file system's clock.
+func tick(t *testing.T, dir string) {
+	t.Helper()
+	const enough = 50 * time.Millisecond
+	for start := time.Now(); time.Since(start) < enough; {
+		mustWrite(t, filepath.Dir(dir)+"/clock", "")
+	}
 }
 
 // changing is a tree over two lowers with a file and a directory in each place.
@@ -267,6 +277,7 @@ func TestRefreshShowsInTimes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr, lower := changing(t)
 			mustWrite(t, tr.options.Upper+"/alone/y", "")
+			tick(t, lower)
 			tr.mustRefresh()
 			before := map[string]overlay.Attr{}
 			for _, dir := range []string{"d", "alone"} {
@@ -286,6 +297,8 @@ func TestRefreshShowsInTimes(t *testing.T) {
 					t.Errorf("%s: mtime %v, ctime %v, were %v, %v", dir, now.Mtime, now.Ctime, was.Mtime, was.Ctime)
 				}
 			}
+			tick(t, lower)
+			tr.mustRefresh()
 			again := tr.attr(tr.Root())
 			if r := tr.mustRefresh(); len(r.Changed) > 0 || tr.attr(tr.Root()) != again {
 				t.Errorf("a second refresh found %q changed", r.Changed)
@@ -309,6 +322,7 @@ func TestTimesAfterRefresh(t *testing.T) {
 	d := tr.walk("d")
 	tr.list(d.ID)
 	mustWrite(t, lower+"/d/new", "")
+	tick(t, lower)
 	tr.mustRefresh()
 	raised := tr.attr(d.ID)
 	var a overlay.Attr
@@ -477,6 +491,23 @@ func TestRefreshWhileWorking(t *testing.T) {
 			if got := tr.readOrStale(a.ID); got != "ESTALE" && got != "old" && got != strings.Repeat(got[:1], 100) {
 				t.Errorf("read %q", got)
 			}
+		}
+	}
+}
+
+// A change in the tick in which a directory was looked at is not missed: times do not tell.
+func TestRefreshInOneTick(t *testing.T) {
+	for range 20 {
+		tr, lower := changing(t)
+		mustWrite(t, lower+"/d/one", "")
+		d := tr.walk("d")
+		tr.list(d.ID)
+		tr.mustRefresh()
+		before := tr.attr(d.ID)
+		mustWrite(t, lower+"/d/two", "")
+		tr.mustRefresh()
+		if got := tr.attr(d.ID); got.Mtime == before.Mtime || got.Ctime == before.Ctime {
+			t.Fatalf("times are %v, %v as before", got.Mtime, got.Ctime)
 		}
 	}
 }

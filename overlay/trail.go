@@ -140,10 +140,8 @@ func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) 
 		return nil, err
 	}
 	dir := &partDir{spelt: t.fs.layers[layer].newSpellings()}
-	part := &stackPart{
-		layer: layer, id: t.fs.identity(layer, &st), ctime: st.ctime, dir: dir,
-		whiteouts: marks.whiteouts, impure: marks.impure,
-	}
+	part := &stackPart{layer: layer, dir: dir, whiteouts: marks.whiteouts, impure: marks.impure}
+	part.seen(t.fs.identity(layer, &st), st.ctime)
 	if marks.opaque {
 		t.stop = true
 	} else if layer < len(t.fs.layers)-1 {
