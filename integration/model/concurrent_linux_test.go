@@ -33,8 +33,8 @@ var withoutLinks = rapid.Map(genLayer(), func(layer []entry) []entry {
 	return slices.DeleteFunc(layer, func(e entry) bool { return e.what == aLink })
 })
 
-func playTogether(t *rapid.T, dir string) int {
-	r := &run{T: t, dir: dir, ids: map[uint64]uint64{}}
+func playTogether(t *rapid.T, at places) int {
+	r := &run{T: t, places: at, ids: map[uint64]uint64{}}
 	defer r.close()
 	r.open(2, withoutLinks)
 	var players []*player

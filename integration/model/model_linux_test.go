@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ const (
 // run is one script on one tree.
 type run struct {
 	*rapid.T
-	dir    string
+	places
 	start  time.Time
 	served *served
 	kernel *kernel
@@ -46,9 +47,9 @@ func TestModel(t *testing.T) { rounds(t, *minStep, *minTime, play) }
 
 // rounds plays runs until there were enough steps and time. Rounds have seeds 1, 10001,
 // 20001, …, or start at -rapid.seed.
-func rounds(t *testing.T, least int, atLeast time.Duration, play func(t *rapid.T, dir string) int) {
+func rounds(t *testing.T, least int, atLeast time.Duration, play func(t *rapid.T, at places) int) {
 	t.Helper()
-	dir := filepath.Join(scratch(t), "run")
+	dirs := places{filepath.Join(scratch(t), "run"), filepath.Join(scratch(t), "run")}
 	seed := flag.Lookup("rapid.seed").Value.String()
 	first, err := strconv.ParseUint(seed, 10, 64)
 	must(t, err)
@@ -59,16 +60,20 @@ func rounds(t *testing.T, least int, atLeast time.Duration, play func(t *rapid.T
 	steps, start := 0, time.Now()
 	for round := 0; steps < least || time.Since(start) < atLeast; round++ {
 		must(t, flag.Set("rapid.seed", strconv.FormatUint(max(first, 1)+uint64(round)*10000, 10)))
-		if !t.Run("round", rapid.MakeCheck(func(rt *rapid.T) { steps += play(rt, dir) })) {
+		if !t.Run("round", rapid.MakeCheck(func(rt *rapid.T) { steps += play(rt, dirs) })) {
 			return
 		}
 	}
 	t.Logf("%d steps in %v", steps, time.Since(start).Round(time.Second))
 }
 
+// places are where a run has its layers: all but some of the lower ones are in dir, those are on
+// another file system.
+type places struct{ dir, other string }
+
 // play draws layers and a script, and plays it.
-func play(t *rapid.T, dir string) int {
-	r := &run{T: t, dir: dir, ids: map[uint64]uint64{}}
+func play(t *rapid.T, at places) int {
+	r := &run{T: t, places: at, ids: map[uint64]uint64{}}
 	defer r.close()
 	r.open(rapid.SampledFrom([]int{2, 2, 2, 1, 0, 5}).Draw(t, "lowers"), genLayer())
 	t.Repeat(map[string]func(*rapid.T){
@@ -93,13 +98,16 @@ func (r *run) check(difference string) {
 
 // open makes the layers, twice, and opens both sides.
 func (r *run) open(lowers int, genLayer *rapid.Generator[[]entry]) {
-	must(r, os.RemoveAll(r.dir))
+	must(r, errors.Join(os.RemoveAll(r.dir), os.RemoveAll(r.other)))
 	var mine, theirs []string
 	for i := range lowers {
-		layer := genLayer.Draw(r.T, "lower")
+		layer, dir := genLayer.Draw(r.T, "lower"), r.dir
+		if rapid.IntRange(0, 3).Draw(r.T, "elsewhere") == 3 {
+			dir = r.other
+		}
 		name := fmt.Sprint("lower", i)
-		mine = append(mine, filepath.Join(r.dir, "ours", name))
-		theirs = append(theirs, filepath.Join(r.dir, "kernel", name))
+		mine = append(mine, filepath.Join(dir, "ours", name))
+		theirs = append(theirs, filepath.Join(dir, "kernel", name))
 		must(r, unprivileged.write(mine[i], layer, i))
 		must(r, privileged.write(theirs[i], layer, i))
 	}

@@ -42,6 +42,7 @@ func emptyImage(t *testing.T) string {
 	}
 	f, err := os.CreateTemp(dir, "nixnfsd-model")
 	must(t, err)
+	t.Cleanup(func() { _ = os.Remove(f.Name()) }) // where it could not be mounted
 	must(t, f.Truncate(imageSize))
 	must(t, f.Close())
 	return f.Name()
