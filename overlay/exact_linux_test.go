@@ -2,6 +2,7 @@ package overlay_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -144,27 +145,37 @@ func TestStepwiseLayers(t *testing.T) {
 }
 
 // TestStepwiseCutShort: a name that was to stay hidden while it changed is hidden at the
-// next start, and one that was made is there.
+// next start, or by fsck, and one that was made is there.
 func TestStepwiseCutShort(t *testing.T) {
-	tr := newTree(t, 1)
-	dir := foldfs.Mount(t, foldfs.Options{HFSPlus: true})
-	tr.options.Upper = filepath.Join(dir, "upper")
-	writeTree(t, tr.options.Upper, "d/made=new")
-	writeTree(t, tr.options.Lowers[0], "d/made=low d/gone=low d/kept=low")
-	if err := unix.Setxattr(filepath.Join(tr.options.Upper, "d"), "user.nixnfsd.hidden", []byte("made\x00gone\x00"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Setxattr(filepath.Join(tr.options.Upper, "d"), "user.overlay.opaque", []byte("x"), 0); err != nil {
-		t.Fatal(err)
-	}
-	tr.open()
-	for range 2 {
-		if got, want := tr.shows(), "d/ d/kept=low d/made=new"; got != want {
-			t.Errorf("got %s, want %s", got, want)
+	for _, repair := range []bool{false, true} {
+		tr := newTree(t, 1)
+		tr.options.Upper = filepath.Join(foldfs.Mount(t, foldfs.Options{HFSPlus: true}), "upper")
+		mustMkdir(t, tr.options.Upper)
+		writeTree(t, tr.options.Lowers[0], "d/made=low d/gone=low d/kept=low")
+		tr.open().steps("rm d/gone", "write d/made new")
+		if err := tr.Close(); err != nil {
+			t.Fatal(err)
 		}
-		if _, err := unix.Getxattr(filepath.Join(tr.options.Upper, "d"), "user.nixnfsd.hidden", nil); err != unix.ENODATA {
-			t.Errorf("the mark is there still: %v", err)
+		d := filepath.Join(tr.options.Upper, "d")
+		if err := os.Remove(filepath.Join(d, "gone")); err != nil {
+			t.Fatal(err)
 		}
-		tr.reopen()
+		mark(t, d, "user.nixnfsd.hidden", "made\x00gone\x00")
+		if repair {
+			if found := tr.texts(tr.fsck(true)); !slices.Equal(found, []string{"cut-exchange upper/d"}) {
+				t.Errorf("fsck finds %q", found)
+			}
+			tr.wantSound()
+		}
+		tr.open()
+		for range 2 {
+			if got, want := tr.shows(), "d/ d/kept=low d/made=new"; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if _, err := unix.Getxattr(d, "user.nixnfsd.hidden", nil); err != unix.ENODATA {
+				t.Errorf("the mark is there still: %v", err)
+			}
+			tr.reopen()
+		}
 	}
 }

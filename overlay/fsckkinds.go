@@ -71,6 +71,10 @@ var (
 		name: "stray-mark", what: "it has a mark that means nothing on it",
 		mend: "remove the mark", harmless: true,
 	}
+	kindCutExchange = &kind{
+		name: "cut-exchange", what: "the server ended while names in it were to stay hidden",
+		mend: "put whiteouts where they are missing, as the next start would",
+	}
 	kindUnknownMark = &kind{
 		name: "unknown-mark", what: "it has a mark that this version does not know: it may be of a later version, or of the kernel's overlayfs",
 	}

@@ -128,6 +128,9 @@ func (c *checker) mender(k *kind, o *object, mark, set string) func() error {
 	if k.mend == "" {
 		return nil
 	}
+	if k == kindCutExchange {
+		return func() error { return c.fs.finishExchange(o.fd, o.name) }
+	}
 	if set == "" {
 		return func() error { return c.removeMark(o, mark) }
 	}
@@ -151,6 +154,11 @@ func (c *checker) badMark(o *object, mark string, value []byte) (k *kind, set st
 	case markOrigin:
 		return c.badOrigin(o, value), ""
 	case markRedirect: // see subdir
+	case markHidden:
+		if isDir {
+			return kindCutExchange, ""
+		}
+		return kindStrayMark, ""
 	case markLayered:
 		if o.isRoot() && v != "y" {
 			return kindBadLayered, "y"

@@ -92,6 +92,9 @@ func newScenario(t *testing.T, u *nixUser, seed string, files int) *scenario {
 	return s
 }
 
+// noSymlinkLinks is what Linux's hfsplus driver cannot do.
+const noSymlinkLinks = "HFS+ under Linux has no hard links to symbolic links"
+
 // steps runs the steps. A failed step does not stop the ones after it, but
 // without a store, a tree in it and something built there is nothing to test.
 func (s *scenario) steps(t *testing.T) {

@@ -32,9 +32,6 @@ func mountFacts() posixtest.Facts {
 	}
 }
 
-// noSymlinkLinks is what Linux's hfsplus driver cannot do.
-const noSymlinkLinks = "HFS+ under Linux has no hard links to symbolic links"
-
 // hfsPlusFacts are what HFS+ under Linux makes of a mount besides.
 func hfsPlusFacts() posixtest.Facts {
 	facts := mountFacts()
