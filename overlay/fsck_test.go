@@ -294,6 +294,20 @@ func TestFsckFinds(t *testing.T) {
 			want: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
 			left: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
 		}, {
+			name: "exchange that was cut short", use: func(tr *tree) { tr.remove(tr.walk("d").ID, "x") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/d", "user.nixnfsd.hidden", "x\x00y\x00")
+				mustRemove(t, up+"/d/x")
+				t.Cleanup(func() {
+					for _, name := range []string{"x", "y"} {
+						if _, err := unix.Lgetxattr(up+"/d/"+name, markWhiteout, nil); err != nil {
+							t.Errorf("%s is not hidden: %v", name, err)
+						}
+					}
+				})
+			},
+			want: []string{"cut-exchange upper/d"},
+		}, {
 			name: "open files that were removed",
 			spoil: func(t *testing.T, _, work, _ string) {
 				run := "0123456789abcdef"

@@ -116,7 +116,9 @@ func (c *checker) checkMarks(o *object) {
 		value := o.marks[mark]
 		if k, set := c.badMark(o, mark, value); k != nil {
 			c.found(k, o.path(), mark+" is "+quoted(value), c.mender(k, o, mark, set))
-			if set == "" && k.mend != "" {
+			if k == kindCutExchange {
+				c.unsure, c.again = true, true
+			} else if set == "" && k.mend != "" {
 				delete(o.marks, mark)
 			}
 		}
@@ -129,12 +131,19 @@ func (c *checker) mender(k *kind, o *object, mark, set string) func() error {
 		return nil
 	}
 	if k == kindCutExchange {
-		return func() error { return c.fs.finishExchange(o.fd, o.name) }
+		return func() error { return c.finishExchange(o) }
 	}
 	if set == "" {
 		return func() error { return c.removeMark(o, mark) }
 	}
 	return func() error { return c.setMark(o, mark, []byte(set)) }
+}
+
+func (c *checker) finishExchange(o *object) error {
+	if c.fs.work == nil {
+		return errors.New("the work directory is missing")
+	}
+	return c.fs.finishExchange(o.fd, o.name)
 }
 
 // badMark tells what is wrong with a mark, and what it has to be set to; nil: nothing.
@@ -158,7 +167,6 @@ func (c *checker) badMark(o *object, mark string, value []byte) (k *kind, set st
 		if isDir {
 			return kindCutExchange, ""
 		}
-		return kindStrayMark, ""
 	case markLayered:
 		if o.isRoot() && v != "y" {
 			return kindBadLayered, "y"
@@ -177,7 +185,7 @@ func (c *checker) badMark(o *object, mark string, value []byte) (k *kind, set st
 // stray reports a mark where none of its kind can be.
 func (c *checker) stray(o *object, mark string, value []byte) bool {
 	switch mark {
-	case markImpure, markRedirect:
+	case markImpure, markRedirect, markHidden:
 		return !o.st.isDir()
 	case markLayered, markNames:
 		return !o.isRoot()

@@ -52,6 +52,9 @@ func (c *checker) checkDir(n *node, o *object) error {
 	if v := o.marks[markOpaque]; len(v) == 1 {
 		d.mark = v[0]
 	}
+	if o.marks[markHidden] != nil {
+		d.whiteouts++ // or there soon will be
+	}
 	d.alone = d.mark == 'y' || len(c.o.Lowers) > 0
 	defer drop(n)
 	return c.enter(n, &s.parts[0], d.check)
