@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,13 +82,8 @@ func (fs *FS) holds(index *belowIndex, d *node, s *stack) bool {
 		return true
 	}
 	ctimes, err := fs.lowerTimes(d, s)
-	if err != nil || len(ctimes) != len(index.ctimes) {
+	if err != nil || !slices.Equal(ctimes, index.ctimes) {
 		return false
-	}
-	for i := range ctimes {
-		if ctimes[i] != index.ctimes[i] {
-			return false
-		}
 	}
 	index.checked.Store(now)
 	return true
@@ -125,7 +121,8 @@ func (fs *FS) buildBelow(d *node, s *stack) {
 	index := &belowIndex{epoch: fs.epoch.Load(), first: map[uint64]uint8{}}
 	index.checked.Store(time.Now().UnixNano())
 	var err error
-	if index.ctimes, err = fs.lowerTimes(d, s); err != nil {
+	index.ctimes, err = fs.lowerTimes(d, s)
+	if err != nil || slices.ContainsFunc(index.ctimes, inThisTick) { // not to be told from a later change
 		return
 	}
 	for i := range s.parts {

@@ -75,12 +75,16 @@ func samePart(now, was stackPart) bool {
 
 // seen notes what a part is when it is found.
 func (p *stackPart) seen(id ID, ctime Time) {
+	p.id, p.ctime, p.unsure = id, ctime, inThisTick(ctime)
+}
+
+// inThisTick reports whether a change of now could leave a ctime as it is.
+func inThisTick(ctime Time) bool {
 	tick := clockTick
 	if ctime.Nsec == 0 { // a file system of whole seconds, as a rule
 		tick += time.Second
 	}
-	p.id, p.ctime = id, ctime
-	p.unsure = time.Since(time.Unix(ctime.Sec, int64(ctime.Nsec))) < tick
+	return time.Since(time.Unix(ctime.Sec, int64(ctime.Nsec))) < tick
 }
 
 // raise shows a directory's times as its floor wants them.
