@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml"
+	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
@@ -45,6 +46,12 @@ func TestKernelClient(t *testing.T) {
 			"layers",
 			uml.Config{Server: slices.Concat(serve, []string{"--lower", "/usr/share/common-licenses"}), ServerUID: 1000, TestUID: 1000, Mount: true},
 			[]string{"-test.run=^Test(Posix|GoFuse|Silly)"},
+		},
+		// A real Apple file system, which folds case and normalises Unicode.
+		{
+			"hfsplus",
+			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true, Volume: spec.HFSPlus},
+			[]string{"-test.run=^Test(ExactNames|NarHashes|NixStore)$"},
 		},
 		// These fill the lowers and start the server themselves.
 		{"lower", uml.Config{Server: over, ServerUID: 1000, Env: lowers}, []string{"-test.run=^TestNixLower$"}},
