@@ -100,18 +100,43 @@ const (
 	markLayered  = "user.nixnfsd.layered"
 )
 
-// TestFsckFinds spoils stores in every way that fsck knows, and has it find that, not
-// change it, mend it as it said and find nothing more.
-func TestFsckFinds(t *testing.T) {
+// spoiling is one way to spoil a store, and what fsck has to find then.
+type spoiling struct {
+	name  string
+	use   func(tr *tree)                         // through a server
+	spoil func(t *testing.T, up, work, s string) // behind its back
+	want  []string
+	// left are the problems that stay for somebody to decide.
+	left []string
+}
+
+// findsAll spoils stores, and has fsck find that, not change it, mend it as it said and
+// find nothing more.
+func findsAll(t *testing.T, tests []spoiling) {
 	needMarks(t)
-	tests := []struct {
-		name  string
-		use   func(tr *tree)                         // through a server
-		spoil func(t *testing.T, up, work, s string) // behind its back
-		want  []string
-		// left are the problems that stay for somebody to decide.
-		left []string
-	}{
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTree(t, 2)
+			tr.spoilt = true
+			mustWrite(t, tr.options.Lowers[0]+"/a", "a")
+			mustWrite(t, tr.options.Lowers[0]+"/d/x", "x")
+			mustWrite(t, tr.options.Lowers[1]+"/d/y", "y")
+			tr.open()
+			if tt.use != nil {
+				tt.use(tr)
+			}
+			tr.close()
+			if tt.spoil != nil {
+				tt.spoil(t, tr.options.Upper, tr.options.Upper+".work", tr.options.State)
+			}
+			tr.wantFsck(tt.want, tt.left)
+		})
+	}
+}
+
+// TestFsckFindsWhiteouts is about whiteouts and opaque directories.
+func TestFsckFindsWhiteouts(t *testing.T) {
+	findsAll(t, []spoiling{
 		{
 			name: "whiteout over nothing", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
 			spoil: func(t *testing.T, up, _, _ string) {
@@ -147,20 +172,27 @@ func TestFsckFinds(t *testing.T) {
 			},
 			want: []string{"false-whiteout upper/new"},
 		}, {
-			name: "bad marks of a directory", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			name: "exchange that was cut short", use: func(tr *tree) { tr.remove(tr.walk("d").ID, "x") },
 			spoil: func(t *testing.T, up, _, _ string) {
-				mark(t, up+"/d", markOpaque, "yes, indeed")
-				mark(t, up+"/d", markImpure, "n")
+				mark(t, up+"/d", "user.nixnfsd.hidden", "x\x00y\x00")
+				mustRemove(t, up+"/d/x")
+				t.Cleanup(func() {
+					for _, name := range []string{"x", "y"} {
+						if _, err := unix.Lgetxattr(up+"/d/"+name, markWhiteout, nil); err != nil {
+							t.Errorf("%s is not hidden: %v", name, err)
+						}
+					}
+				})
 			},
-			want: []string{"bad-opaque upper/d", "bad-impure upper/d"},
-		}, {
-			name: "bad origin", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
-			spoil: func(t *testing.T, up, _, _ string) {
-				mark(t, up+"/d/x", markOrigin, "short")
-				mark(t, up+"/d", markOrigin, strings.Repeat("long", 100))
-			},
-			want: []string{"bad-origin upper/d", "bad-origin upper/d/x"},
-		}, {
+			want: []string{"cut-exchange upper/d"},
+		},
+	})
+}
+
+// TestFsckFindsRedirects is about redirects and marks that are damaged.
+func TestFsckFindsRedirects(t *testing.T) {
+	findsAll(t, []spoiling{
+		{
 			name: "redirects that are no paths", use: func(tr *tree) { tr.mustRename(tr.Root(), "d", tr.Root(), "e") },
 			spoil: func(t *testing.T, up, _, _ string) {
 				mark(t, up+"/e", markRedirect, "/../etc")
@@ -182,6 +214,13 @@ func TestFsckFinds(t *testing.T) {
 			},
 			want: []string{"unreadable upper/d"}, left: []string{"unreadable upper/d"},
 		}, {
+			name: "bad marks of a directory", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/d", markOpaque, "yes, indeed")
+				mark(t, up+"/d", markImpure, "n")
+			},
+			want: []string{"bad-opaque upper/d", "bad-impure upper/d"},
+		}, {
 			name: "bad layered", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
 			spoil: func(t *testing.T, up, _, _ string) { mark(t, up, markLayered, "what is this?") },
 			want:  []string{"bad-layered upper"},
@@ -193,7 +232,14 @@ func TestFsckFinds(t *testing.T) {
 			name: "missing impure", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
 			spoil: func(t *testing.T, up, _, _ string) { unmark(t, up+"/d", markImpure); unmark(t, up, markImpure) },
 			want:  []string{"missing-impure upper", "missing-impure upper/d"},
-		}, {
+		},
+	})
+}
+
+// TestFsckFindsStrayMarks is about marks and names that stand where none can.
+func TestFsckFindsStrayMarks(t *testing.T) {
+	findsAll(t, []spoiling{
+		{
 			name: "stray marks",
 			spoil: func(t *testing.T, up, _, _ string) {
 				mustWrite(t, up+"/new/f", "data")
@@ -213,6 +259,31 @@ func TestFsckFinds(t *testing.T) {
 			},
 			want: []string{"unknown-mark upper/new", "unknown-mark upper/new"},
 			left: []string{"unknown-mark upper/new", "unknown-mark upper/new"},
+		}, {
+			name: "names that are not stored ones",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up, "user.nixnfsd.names", "escaped")
+				mustWrite(t, up+"/^foo%ff", "data")
+				mustWrite(t, up+"/Foo", "data")
+				mustWrite(t, up+"/%~"+strings.Repeat("a", 32), "data")
+				mustWrite(t, up+"/%~names/"+strings.Repeat("b", 32), "data")
+			},
+			want: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
+			left: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
+		},
+	})
+}
+
+// TestFsckFindsOrigins is about the IDs of copied-up objects.
+func TestFsckFindsOrigins(t *testing.T) {
+	findsAll(t, []spoiling{
+		{
+			name: "bad origin", use: func(tr *tree) { tr.write(tr.walk("d", "x").ID, "X") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				mark(t, up+"/d/x", markOrigin, "short")
+				mark(t, up+"/d", markOrigin, strings.Repeat("long", 100))
+			},
+			want: []string{"bad-origin upper/d", "bad-origin upper/d/x"},
 		}, {
 			name: "lost origin", use: func(tr *tree) { tr.mustRename(tr.Root(), "a", tr.Root(), "z") },
 			spoil: func(t *testing.T, up, _, _ string) {
@@ -241,7 +312,14 @@ func TestFsckFinds(t *testing.T) {
 				}
 			},
 			want: []string{"needless-mark upper", "shared-origin upper/z"},
-		}, {
+		},
+	})
+}
+
+// TestFsckFindsLeftovers is about what a crash leaves in the work directory.
+func TestFsckFindsLeftovers(t *testing.T) {
+	findsAll(t, []spoiling{
+		{
 			name: "leftovers in the work directory",
 			spoil: func(t *testing.T, _, work, s string) {
 				mustWrite(t, work+"/#1/x/y", "half")
@@ -282,32 +360,14 @@ func TestFsckFinds(t *testing.T) {
 			name:  "rename that was finished",
 			spoil: func(t *testing.T, _, work, _ string) { mustWrite(t, work+"/rename-whiteout", "") },
 			want:  []string{"leftover upper.work/rename-whiteout"},
-		}, {
-			name: "names that are not stored ones",
-			spoil: func(t *testing.T, up, _, _ string) {
-				mark(t, up, "user.nixnfsd.names", "escaped")
-				mustWrite(t, up+"/^foo%ff", "data")
-				mustWrite(t, up+"/Foo", "data")
-				mustWrite(t, up+"/%~"+strings.Repeat("a", 32), "data")
-				mustWrite(t, up+"/%~names/"+strings.Repeat("b", 32), "data")
-			},
-			want: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
-			left: []string{"foreign-name upper/Foo", "lost-name upper/%~" + strings.Repeat("a", 32)},
-		}, {
-			name: "exchange that was cut short", use: func(tr *tree) { tr.remove(tr.walk("d").ID, "x") },
-			spoil: func(t *testing.T, up, _, _ string) {
-				mark(t, up+"/d", "user.nixnfsd.hidden", "x\x00y\x00")
-				mustRemove(t, up+"/d/x")
-				t.Cleanup(func() {
-					for _, name := range []string{"x", "y"} {
-						if _, err := unix.Lgetxattr(up+"/d/"+name, markWhiteout, nil); err != nil {
-							t.Errorf("%s is not hidden: %v", name, err)
-						}
-					}
-				})
-			},
-			want: []string{"cut-exchange upper/d"},
-		}, {
+		},
+	})
+}
+
+// TestFsckFindsWorkDirectory is about what is kept over a restart.
+func TestFsckFindsWorkDirectory(t *testing.T) {
+	findsAll(t, []spoiling{
+		{
 			name: "open files that were removed",
 			spoil: func(t *testing.T, _, work, _ string) {
 				run := "0123456789abcdef"
@@ -356,25 +416,7 @@ func TestFsckFinds(t *testing.T) {
 			},
 			want: []string{"foreign-journal state/places"}, left: []string{"foreign-journal state/places"},
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			tr := newTree(t, 2)
-			tr.spoilt = true
-			mustWrite(t, tr.options.Lowers[0]+"/a", "a")
-			mustWrite(t, tr.options.Lowers[0]+"/d/x", "x")
-			mustWrite(t, tr.options.Lowers[1]+"/d/y", "y")
-			tr.open()
-			if tt.use != nil {
-				tt.use(tr)
-			}
-			tr.close()
-			if tt.spoil != nil {
-				tt.spoil(t, tr.options.Upper, tr.options.Upper+".work", tr.options.State)
-			}
-			tr.wantFsck(tt.want, tt.left)
-		})
-	}
+	})
 }
 
 // wantFsck has fsck find what is wanted, twice, mend it and then find what is left.
@@ -440,125 +482,6 @@ func TestFsckOtherLowers(t *testing.T) {
 	tr.open()
 	if _, err := tr.tryWalk("a"); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("the removed name: %v", err)
-	}
-}
-
-// TestFsckFindsLinks spoils what is kept of lower files with several names.
-func TestFsckFindsLinks(t *testing.T) {
-	needMarks(t)
-	chmod := func(tr *tree, name string) {
-		var w overlay.Change
-		if err := tr.Setattr(worker, tr.walk(name).ID, &overlay.SetAttr{SetMode: true, Mode: 0o600}, &w); err != nil {
-			tr.t.Fatal(err)
-		}
-	}
-	id := func(t *testing.T, up string) string {
-		entries, err := os.ReadDir(up + ".work/index")
-		if err != nil || len(entries) != 1 {
-			t.Fatal(entries, err)
-		}
-		return entries[0].Name()
-	}
-	tests := []struct {
-		name  string
-		use   func(tr *tree)
-		spoil func(t *testing.T, index, id string)
-		want  []string // ID stands for the file's
-		links uint32   // of what has the name b, after repair
-	}{
-		{
-			name: "count is too low", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
-			spoil: func(t *testing.T, index, id string) { mustRemove(t, index+"/"+id) },
-			want:  []string{"hidden-count index/ID-1"}, links: 2,
-		}, {
-			name: "count is too high", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
-			spoil: func(t *testing.T, index, id string) { mustMove(t, index+"/"+id, index+"/"+id[:33]+"2") },
-			want:  []string{"hidden-count index/ID-2"}, links: 2,
-		}, {
-			name: "two counts", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
-			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/"+id[:33]+"3", "") },
-			want:  []string{"hidden-count index/ID-3", "hidden-leftover index/ID-1"}, links: 2,
-		}, {
-			name: "count of a file that is gone", use: func(tr *tree) { tr.remove(tr.Root(), "a") },
-			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/0123456789abcdef0123456789abcdef-3", "") },
-			want:  []string{"hidden-leftover index/0123456789abcdef0123456789abcdef-3"}, links: 2,
-		}, {
-			name: "count of a copied-up file", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) { mustWrite(t, index+"/"+id+"-1", "") },
-			want:  []string{"hidden-leftover index/ID-1"}, links: 3,
-		}, {
-			name: "bad names", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) {
-				mustWrite(t, index+"/"+id+"-01", "")
-				mustWrite(t, index+"/#1", "")
-				if err := os.Link(index+"/"+id, index+"/"+strings.ToUpper(id)+"X"); err != nil {
-					t.Fatal(err)
-				}
-			},
-			want: []string{"leftover index/#1", "leftover index/ID-01", "leftover index/IDX"}, links: 3,
-		}, {
-			name: "lower links are wrong", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markLinks, "\x00\x00\x00\x07") },
-			want:  []string{"index-links index/ID"}, links: 3,
-		}, {
-			name: "lower links are not noted", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markLinks, "many more") },
-			want:  []string{"index-links index/ID"}, links: 3,
-		}, {
-			name: "origin is wrong", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) { mark(t, index+"/"+id, markOrigin, "no ID") },
-			want:  []string{"index-origin index/ID"}, links: 3,
-		}, {
-			name: "file without names", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) {
-				up := filepath.Dir(filepath.Dir(index)) + "/upper"
-				for _, name := range []string{"a", "c"} {
-					if err := os.Remove(up + "/" + name); err != nil && name == "a" {
-						t.Fatal(err)
-					}
-				}
-				for _, name := range []string{"a", "b", "c"} {
-					mustWrite(t, up+"/"+name, "")
-					mark(t, up+"/"+name, markWhiteout, "y")
-				}
-				mark(t, up, markOpaque, "x")
-			},
-			want: []string{"orphan-index index/ID"},
-		}, {
-			name: "entry is lost", use: func(tr *tree) { chmod(tr, "a") },
-			spoil: func(t *testing.T, index, id string) { mustRemove(t, index+"/"+id) },
-			want:  []string{"missing-index upper/a"}, links: 3,
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			tr := newTree(t, 1)
-			lower := tr.options.Lowers[0]
-			mustWrite(t, lower+"/a", "x")
-			for _, name := range []string{"b", "c"} {
-				if err := os.Link(lower+"/a", lower+"/"+name); err != nil {
-					t.Fatal(err)
-				}
-			}
-			tr.open()
-			tt.use(tr)
-			tr.close()
-			entry := id(t, tr.options.Upper)
-			tt.spoil(t, tr.options.Upper+".work/index", entry)
-			for i, want := range tt.want {
-				want = strings.Replace(want, "index/", "upper.work/index/", 1)
-				want = strings.Replace(want, "IDX", strings.ToUpper(entry[:32])+"X", 1)
-				tt.want[i] = strings.Replace(want, "ID", entry[:32], 1)
-			}
-			tr.wantFsck(tt.want, nil)
-			tr.open()
-			if tt.links == 0 {
-				return
-			}
-			if got := tr.walk("b").Nlink; got != tt.links {
-				t.Errorf("the file has %d links, want %d", got, tt.links)
-			}
-		})
 	}
 }
 
