@@ -245,6 +245,8 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 		fs.journal.add(record{op: recOrigin, id: found, other: n.id})
 	}
 	if st.nlink > 1 && !n.isDir() {
+		links := int32(st.nlink) - fs.hidden.get(n.id)
+		defer countNote{n.id, true, links, links - 1}.make(fs, d, cString(p.name))()
 		if err := fs.addIndex(n, work, tmp, st); err != nil {
 			return err
 		}
@@ -325,7 +327,8 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 		return err
 	}
 	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
-	return t.utimes(timespec(st.atime), timespec(st.mtime))
+	_ = t.utimes(timespec(st.atime), timespec(st.mtime)) // the name is there: it is too late to fail
+	return nil
 }
 
 // hold makes the directory ready to get a name of n: a listing has to know whether
@@ -390,7 +393,7 @@ func (fs *FS) setLowerLinks(fd int, name *byte, links int32) (noted bool, err er
 }
 
 // lostLower counts down the names that lower layers show of a file that has, or
-// had there, several. A count that cannot be kept is off by one, and no more.
+// had there, several. A count that cannot be kept is off by one after the next start.
 func (fs *FS) lostLower(n *node, f *found) {
 	if f.layer == 0 || !fs.marked || n.isDir() {
 		return
@@ -401,17 +404,7 @@ func (fs *FS) lostLower(n *node, f *found) {
 		}
 		return
 	}
-	links := n.linkDelta.Add(-1) + 1
-	index, err := fs.dirFD(fs.index, 0)
-	if err != nil {
-		return
-	}
-	defer index.release()
-	var c cName
-	noted, err := fs.setLowerLinks(index.fd, c.set([]byte(indexName(n.id))), links)
-	if err == nil && !noted {
-		_ = fs.keepCount(n.id, links)
-	}
+	_ = fs.keepLinks(n.id, n.linkDelta.Add(-1)+1)
 }
 
 // unindex removes a file that has lost all its names from the index.
@@ -496,6 +489,7 @@ func (fs *FS) raiseName(c Caller, d, n *node, name []byte) error {
 	if err := fs.linkCopy(n, work.fd, tmp); err != nil {
 		return err
 	}
+	defer fs.noteCount(n, d, cString(p.name), &f)()
 	if err := fs.putInUpper(d, work.fd, tmp, cString(p.name)); err != nil {
 		_ = sysUnlinkAt(work.fd, tmp, 0)
 		return err
@@ -563,10 +557,14 @@ func (fs *FS) dropWhiteouts(n *node, top *stackPart) error {
 	err := fs.listPart(n, top, func(dirfd int, _ uint64, _ uint8, name []byte) error {
 		var c cName
 		var st sysStat
-		if sysStatAt(dirfd, c.set(name), &st) == nil && isWhiteout(dirfd, c.set(name), &st) {
+		if err := sysStatAt(dirfd, c.set(name), &st); err != nil {
+			return err
+		}
+		hides, err := isWhiteout(dirfd, c.set(name), &st)
+		if hides {
 			names = append(names, string(name)+"\x00")
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err

@@ -145,6 +145,10 @@
 //	rename                 the rename that is under way in two steps: the IDs that the names
 //	                       have after the first, in hexadecimal, and both paths, each with a NUL
 //	rename-whiteout        what is to take the old name
+//	count-FILEID-GENERATION-INDEXED-BEFORE-AFTER
+//	                       a link to the name, in the upper, of a file with several lower
+//	                       names that is about to go from view, and the count in the
+//	                       index before and after
 //	mode-INODE-WAS-WIDE    a link to an object whose mode is widened for a moment
 //	spaces                 the number of each lower directory's file system
 //	lowers                 the lower directories of the last server, a quoted path a line
@@ -157,6 +161,21 @@
 //
 // Fsck knows all of this, and a store in which it finds nothing is as a server would have
 // left it; its kinds of problems are in fsckkinds.go.
+//
+// # Crashes and faults
+//
+// A process that ends at any system call leaves each operation done or not done, to be seen
+// so after the next start: names appear and go in one step, and what takes two is written
+// down in the work directory first. An object has the attributes that it was made with
+// before it has its name (making.go), but in a directory that hands on its group, and where
+// the file system cannot rename without replacing. A SETATTR of several attributes is not
+// one operation: each of them is changed or not.
+//
+// A system call that fails makes the operation fail with its error, and leaves what was; after
+// the step that does it nothing makes it fail any more. What could not be tidied up then is
+// swept at the next start, and a count of links that could not be kept is off by one until
+// fsck mends it. A WRITE whose data did not get to the disk fails, though reads show the
+// data. Of power cuts only what COMMIT and copy-up say is promised.
 //
 // # Concurrency
 //

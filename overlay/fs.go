@@ -16,6 +16,7 @@ import (
 type FS struct {
 	layers   []layer
 	readOnly bool
+	uid, gid uint32 // that the process runs as
 	// marked is set when the layers can hold overlayfs's marks: there are lower
 	// directories, or once were.
 	marked bool
@@ -80,6 +81,7 @@ func newFS(o *Options) *FS {
 	return &FS{
 		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
 		files: newFileCache(maxOpen(o.MaxOpen)),
+		uid:   uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
 }
 
@@ -94,6 +96,9 @@ func (fs *FS) open(o *Options) error {
 		return err
 	}
 	if err := fs.openWork(o); err != nil {
+		return err
+	}
+	if err := fs.finishCounts(o.Work); err != nil {
 		return err
 	}
 	if err := fs.numberLayers(o.Work); err != nil {

@@ -217,8 +217,8 @@ func (v *viewer) entry(fd int, part *stackPart, e *dirName) (*childDir, error) {
 	if err := sysStatAt(fd, e.name, &st); err != nil {
 		return nil, err
 	}
-	if v.c.fs.hides(part, fd, e.name, &st) {
-		return nil, nil
+	if hidden, err := v.c.fs.hides(part, fd, e.name, &st); hidden || err != nil {
+		return nil, err
 	}
 	id := v.c.fs.identity(part.layer, &st)
 	if part.layer != 0 {

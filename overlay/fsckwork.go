@@ -27,7 +27,7 @@ func (c *checker) checkWork() error {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
 		case e.Name() == indexDir, e.Name() == spacesName, e.Name() == lowersName, e.Name() == sillyDir && e.IsDir():
-		case strings.HasPrefix(e.Name(), tmpPrefix):
+		case strings.HasPrefix(e.Name(), tmpPrefix), isCountNote(e.Name()):
 			c.leftover(path)
 		case isModeNote(e.Name()):
 			notes = append(notes, path)

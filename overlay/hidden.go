@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // hiddenNames counts, for each lower file with several names that was not copied
@@ -56,14 +57,11 @@ func hiddenName(id ID, n int32) string {
 // hideName counts one more hidden name of a lower file with several.
 func (fs *FS) hideName(n *node) error {
 	count := fs.hidden.get(n.id) + 1
-	if err := fs.keepCount(n.id, count); err != nil {
-		return err
-	}
 	n.linkDelta.Store(-count)
-	return nil
+	return fs.keepCount(n.id, count)
 }
 
-// keepCount notes a count for good.
+// keepCount notes a count for good, or at least until the process ends.
 func (fs *FS) keepCount(id ID, count int32) error {
 	index, err := fs.dirFD(fs.index, 0)
 	if err != nil {
@@ -81,10 +79,11 @@ func (fs *FS) keepCount(id ID, count int32) error {
 		err = fs.makeEmpty(index.fd, name)
 	default:
 		err = sysRenameAt(index.fd, cString(hiddenName(id, old)), index.fd, name)
+		if err == syscall.ENOENT { // the old count could not be kept
+			err = fs.makeEmpty(index.fd, name)
+		}
 	}
-	if err == nil {
-		fs.hidden.set(id, count)
-	}
+	fs.hidden.set(id, count)
 	return err
 }
 

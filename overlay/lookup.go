@@ -57,11 +57,12 @@ func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
 	if err := fs.exactly(part.dir.spelt, dir.fd, name); err != nil {
 		return err
 	}
-	if fs.hides(part, dir.fd, name, &f.st) {
+	hidden, err := fs.hides(part, dir.fd, name, &f.st)
+	if hidden {
 		f.whiteout = true
 		return syscall.ENOENT
 	}
-	return nil
+	return err
 }
 
 // showsThrough reports whether a lower layer has the name, so that its removal

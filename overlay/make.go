@@ -163,43 +163,20 @@ func (in *names) makeFile(c Caller, name []byte, s *SetAttr, child *Attr) error 
 	if s.SetMode {
 		mode = s.Mode & 0o7777
 	}
-	fd := -1
-	var st sysStat
-	err := in.make(name, func(dirfd int, name *byte) (err error) {
-		if fd, err = fs.openAt(dirfd, name, openMake, mode); err != nil {
-			return err
-		}
-		if err = settleFile(target{fd: fd, dirfd: dirfd, name: name}, c, mode, s, &st, &in.pre); err != nil {
-			unix.Close(fd)
-			_ = sysUnlinkAt(dirfd, name, 0)
-		}
-		return err
-	})
-	if err != nil {
+	m := making{c: c, typ: ModeRegular, mode: mode, set: s, open: func(dirfd int, name *byte) (int, error) {
+		return fs.openAt(dirfd, name, openMake, mode)
+	}}
+	if err := in.create(name, &m); err != nil {
 		return err
 	}
-	n, err := in.born(name, &st)
+	n, err := in.born(name, &m.st)
 	if err != nil {
-		unix.Close(fd)
+		unix.Close(m.fd)
 		return err
 	}
-	fs.files.replace(&n.file, fd, true).release()
-	fs.fill(n, &st, child)
+	fs.files.replace(&n.file, m.fd, true).release()
+	fs.fill(n, &m.st, child)
 	return nil
-}
-
-// settle gives a new object, whose attributes are st, those that were asked for and that
-// making it did not give: the process's umask and the directory have their say there.
-func settle(t target, set *SetAttr, st *sysStat) error {
-	if set.SetSize {
-		if err := sysFtruncate(t.fd, set.Size); err != nil {
-			return err
-		}
-	}
-	if err := applyAttr(t, set, st); err != nil {
-		return err
-	}
-	return sysFstat(t.fd, st)
 }
 
 // unsettled gives what a new object lacks of what was asked for; ok is false where that
@@ -344,7 +321,8 @@ func (in *names) makeOver(name *byte, f func(dirfd int, name *byte) error) error
 		_ = removeAt(work.fd, tmp)
 		return err
 	}
-	return removeAt(work.fd, tmp)
+	_ = removeAt(work.fd, tmp) // what is left is swept at the next start
+	return nil
 }
 
 // Mkdir makes a directory.
@@ -353,7 +331,7 @@ func (fs *FS) Mkdir(c Caller, dir ID, name []byte, s *SetAttr, child *Attr, w *C
 	if s.SetMode {
 		mode = s.Mode & 0o7777
 	}
-	return fs.makeNode(c, dir, name, mode, s, child, w, func(dirfd int, name *byte) error {
+	return fs.makeNode(c, dir, name, ModeDir, mode, s, child, w, func(dirfd int, name *byte) error {
 		return sysMkdirAt(dirfd, name, mode)
 	})
 }
@@ -367,7 +345,7 @@ func (fs *FS) Symlink(c Caller, dir ID, name, to []byte, s *SetAttr, child *Attr
 		return syscall.EINVAL
 	}
 	ct := append(append(make([]byte, 0, len(to)+1), to...), 0)
-	return fs.makeNode(c, dir, name, 0, s, child, w, func(dirfd int, name *byte) error {
+	return fs.makeNode(c, dir, name, ModeSymlink, 0, s, child, w, func(dirfd int, name *byte) error {
 		return sysSymlinkAt(&ct[0], dirfd, name)
 	})
 }
@@ -387,13 +365,13 @@ func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *
 	if s.SetMode {
 		mode = s.Mode & 0o7777
 	}
-	return fs.makeNode(c, dir, name, mode, s, child, w, func(dirfd int, name *byte) error {
+	return fs.makeNode(c, dir, name, typ, mode, s, child, w, func(dirfd int, name *byte) error {
 		return sysMknodAt(dirfd, name, typ|mode, major, minor)
 	})
 }
 
 // makeNode makes anything but a regular file with a call of the system.
-func (fs *FS) makeNode(c Caller, dir ID, name []byte, mode uint32, s *SetAttr, child *Attr, w *Change, mk func(dirfd int, name *byte) error) error {
+func (fs *FS) makeNode(c Caller, dir ID, name []byte, typ, mode uint32, s *SetAttr, child *Attr, w *Change, mk func(dirfd int, name *byte) error) error {
 	name, err := fs.storedNew(c, name)
 	if err != nil {
 		return err
@@ -403,56 +381,18 @@ func (fs *FS) makeNode(c Caller, dir ID, name []byte, mode uint32, s *SetAttr, c
 		return err
 	}
 	defer in.done(w)
-	var st sysStat
-	err = in.make(name, func(dirfd int, cn *byte) error {
-		if err := mk(dirfd, cn); err != nil {
-			return err
-		}
-		err := fs.settleAt(c, dirfd, cn, mode, s, &st, &in.pre)
-		if err != nil {
-			_ = removeAt(dirfd, cn)
-		}
+	m := making{c: c, typ: typ, mode: mode, set: s, open: func(dirfd int, cn *byte) (int, error) {
+		return -1, mk(dirfd, cn)
+	}}
+	if err := in.create(name, &m); err != nil {
 		return err
-	})
+	}
+	n, err := in.born(name, &m.st)
 	if err != nil {
 		return err
 	}
-	n, err := in.born(name, &st)
-	if err != nil {
-		return err
-	}
-	fs.fill(n, &st, child)
+	fs.fill(n, &m.st, child)
 	return nil
-}
-
-// settleFile settles a new file, which is open.
-func settleFile(t target, c Caller, mode uint32, s *SetAttr, st, dir *sysStat) error {
-	if err := sysFstat(t.fd, st); err != nil {
-		return err
-	}
-	set, ok := unsettled(c, mode, s, st, dir)
-	if !ok {
-		return nil
-	}
-	return settle(t, &set, st)
-}
-
-// settleAt settles what was just made under a name, opened for it only where that
-// is needed.
-func (fs *FS) settleAt(c Caller, dirfd int, name *byte, mode uint32, s *SetAttr, st, dir *sysStat) error {
-	if err := sysStatAt(dirfd, name, st); err != nil {
-		return err
-	}
-	set, ok := unsettled(c, mode, s, st, dir)
-	if !ok {
-		return nil
-	}
-	fd, err := fs.openAt(dirfd, name, openPin, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return settle(target{fd: fd, path: true, dirfd: dirfd, name: name}, &set, st)
 }
 
 // removeAt removes a name in the work directory, whatever it stands for.

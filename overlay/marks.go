@@ -91,8 +91,14 @@ func setDirMark(fd int, name *byte, mark, value string) error {
 }
 
 // hides reports whether what a part holds under a name is a whiteout.
-func (fs *FS) hides(part *stackPart, fd int, name *byte, st *sysStat) bool {
-	return fs.marked && isWhiteoutDevice(st) || part.whiteouts && isWhiteout(fd, name, st)
+func (fs *FS) hides(part *stackPart, fd int, name *byte, st *sysStat) (bool, error) {
+	if fs.marked && isWhiteoutDevice(st) {
+		return true, nil
+	}
+	if !part.whiteouts {
+		return false, nil
+	}
+	return isWhiteout(fd, name, st)
 }
 
 // isWhiteoutDevice knows overlayfs's older whiteout, which lower directories from
@@ -102,14 +108,20 @@ func isWhiteoutDevice(st *sysStat) bool {
 }
 
 // isWhiteout reports whether the name is a whiteout. Only an empty regular file
-// can be one.
-func isWhiteout(fd int, name *byte, st *sysStat) bool {
+// can be one, and only one that its owner may read.
+func isWhiteout(fd int, name *byte, st *sysStat) (bool, error) {
 	if st.typ() != ModeRegular || st.size != 0 {
-		return false
+		return false, nil
 	}
 	var b [2]byte
 	_, err := getMark(fd, name, markWhiteout, b[:])
-	return err == nil || errors.Is(err, unix.ERANGE)
+	switch {
+	case err == nil || errors.Is(err, unix.ERANGE):
+		return true, nil
+	case noMark(err) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT):
+		return false, nil
+	}
+	return false, err
 }
 
 // originLen is the length of markOrigin's value: a version, fileid, generation.

@@ -185,8 +185,8 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 		}
 		return 0, false, err
 	}
-	if m.fs.hides(part, dirfd, cn, &st) {
-		return 0, false, nil
+	if hidden, err := m.fs.hides(part, dirfd, cn, &st); hidden || err != nil {
+		return 0, false, err
 	}
 	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st))
 	return id.Fileid, true, err

@@ -47,6 +47,7 @@ func (in *names) remove(n *node, name []byte, f *found) error {
 	if f.layer == 0 && f.st.nlink == 1 {
 		fs.pinYoung(n, in.dir.fd, cn, &f.st)
 	}
+	defer fs.noteCount(n, in.node, cn, f)()
 	if hidden {
 		err = in.whiteout(cn)
 	} else {
@@ -135,7 +136,10 @@ func (in *names) whiteout(name *byte) error {
 // hideAt puts a whiteout from the work directory in a name's place.
 func (fs *FS) hideAt(workfd int, whiteout *byte, dirfd int, name *byte) error {
 	var st sysStat
-	if sysStatAt(dirfd, name, &st) != nil || !st.isDir() {
+	switch err := sysStatAt(dirfd, name, &st); {
+	case err != nil && err != syscall.ENOENT:
+		return err
+	case err != nil || !st.isDir():
 		return sysRenameAt(workfd, whiteout, dirfd, name)
 	}
 	// A directory that gets another parent has to be writable.

@@ -276,6 +276,9 @@ func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *fo
 	if err != nil {
 		return err
 	}
+	if old != nil {
+		defer fs.noteCount(old, dst.node, to, t)()
+	}
 	// The new name is known before it is there: should the process end in between,
 	// the object is found under one of the two.
 	fs.name(n, dst.node, toName, 0)
@@ -334,7 +337,8 @@ func (in *names) swap(from *byte, dst *names, to *byte, hidden bool) error {
 	if err := in.fs.exchange(in.dir.fd, from, dst.dir.fd, to); err != nil || hidden {
 		return err
 	}
-	return sysUnlinkAt(in.dir.fd, from, 0)
+	_ = sysUnlinkAt(in.dir.fd, from, 0) // what is left hides nothing
+	return nil
 }
 
 // moved makes known what a rename changed.

@@ -194,10 +194,14 @@ func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 	}
 	// In several steps it can have come so far that the file is there.
 	var st sysStat
-	switch e := sysStatAt(workfd, to, &st); {
+	if sysStatAt(workfd, to, &st) != nil {
+		return err
+	}
+	whiteout, e := isWhiteout(workfd, to, &st)
+	switch {
 	case e != nil:
 		return err
-	case !isWhiteout(workfd, to, &st):
+	case !whiteout:
 		return nil
 	}
 	_ = sysUnlinkAt(workfd, to, 0)
@@ -335,10 +339,14 @@ func (fs *FS) loadSillyName(dirfd int, stored []byte) error {
 	var c cName
 	var st sysStat
 	err := sysStatAt(dirfd, c.set(stored), &st)
-	switch {
-	case err != nil || !ok:
+	if err != nil || !ok {
 		return err
-	case fs.silly.unused(run) || isWhiteout(dirfd, c.set(stored), &st):
+	}
+	whiteout, err := isWhiteout(dirfd, c.set(stored), &st)
+	switch {
+	case err != nil:
+		return err
+	case fs.silly.unused(run) || whiteout:
 		return fs.sweepSilly(dirfd, c.set(stored))
 	case run != fs.silly.run:
 		return nil

@@ -81,6 +81,12 @@ func sysExchangeAt(fd int, name *byte, tofd int, to *byte) error {
 	return unix.RenameatxNp(fd, goString(name), tofd, goString(to), unix.RENAME_SWAP)
 }
 
+// sysRenameNewAt renames to a name that must not exist. unix.ENOTSUP is the answer of
+// file systems that cannot tell.
+func sysRenameNewAt(fd int, name *byte, tofd int, to *byte) error {
+	return unix.RenameatxNp(fd, goString(name), tofd, goString(to), unix.RENAME_EXCL)
+}
+
 func sysLinkAt(fd int, name *byte, tofd int, to *byte) error {
 	return unix.Linkat(fd, goString(name), tofd, goString(to), 0)
 }

@@ -107,6 +107,13 @@ func sysExchangeAt(fd int, name *byte, tofd int, to *byte) error {
 	return errnoErr(e)
 }
 
+// sysRenameNewAt renames to a name that must not exist. unix.EINVAL is the answer of file
+// systems that cannot tell.
+func sysRenameNewAt(fd int, name *byte, tofd int, to *byte) error {
+	_, _, e := syscall.Syscall6(unix.SYS_RENAMEAT2, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(tofd), uintptr(unsafe.Pointer(to)), unix.RENAME_NOREPLACE, 0)
+	return errnoErr(e)
+}
+
 func sysLinkAt(fd int, name *byte, tofd int, to *byte) error {
 	_, _, e := syscall.Syscall6(unix.SYS_LINKAT, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(tofd), uintptr(unsafe.Pointer(to)), 0, 0)
 	return errnoErr(e)

@@ -119,6 +119,7 @@ func sweep(dir string) error {
 		switch {
 		case isModeNote(name):
 			notes = append(notes, name)
+		case isCountNote(name): // see finishCounts
 		case name != indexDir && name != sillyDir && name != spacesName && name != lowersName && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix):
 			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
