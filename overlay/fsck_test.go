@@ -145,6 +145,19 @@ func TestFsckFindsWhiteouts(t *testing.T) {
 			},
 			want: []string{"orphan-whiteout upper/none"},
 		}, {
+			name: "whiteout in a directory that its owner may not read",
+			spoil: func(t *testing.T, up, _, _ string) {
+				mustWrite(t, up+"/closed/none", "")
+				mark(t, up+"/closed/none", markWhiteout, "y")
+				must(t, os.Chmod(up+"/closed", 0))
+				t.Cleanup(func() {
+					if info, err := os.Stat(up + "/closed"); err != nil || info.Mode().Perm() != 0 {
+						t.Errorf("the mode is %v, %v", info.Mode(), err)
+					}
+				})
+			},
+			want: []string{"orphan-whiteout upper/closed/none"},
+		}, {
 			name: "whiteout in an opaque directory",
 			spoil: func(t *testing.T, up, _, _ string) {
 				mustWrite(t, up+"/d/x", "")
