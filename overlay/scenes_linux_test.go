@@ -105,7 +105,7 @@ func putFile(path, data string) error {
 // scenes gives every mutating operation on every state of the layers that it could
 // matter for.
 func scenes() (all []scene) {
-	for _, group := range [][]scene{removals(), makings(), links(), renames(), settings(), writes()} {
+	for _, group := range [][]scene{removals(), makings(), links(), renames(), sillyRenames(), settings(), writes()} {
 		all = append(all, group...)
 	}
 	return all

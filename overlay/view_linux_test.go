@@ -41,6 +41,11 @@ func (v view) walk(fs *overlay.FS, dir overlay.ID, at string) error {
 	if err != nil {
 		return fmt.Errorf("list %q: %w", at, err)
 	}
+	if !slices.Contains(names, appleSilly) {
+		if _, err := fs.Lookup(dir, []byte(appleSilly), &a, new(overlay.Attr)); err == nil {
+			names = append(names, appleSilly) // of an open file that was removed
+		}
+	}
 	for _, name := range names {
 		full := path.Join(at, name)
 		if _, err := fs.Lookup(dir, []byte(name), &a, new(overlay.Attr)); err != nil {
