@@ -51,7 +51,7 @@ func TestKernelClient(t *testing.T) {
 		{
 			"hfsplus",
 			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true, Volume: spec.HFSPlus},
-			[]string{"-test.run=^Test(ExactNames|NarHashes|NixStore)$"},
+			[]string{"-test.run=^Test(Posix|ExactNames|NarHashes|NixStore)$"},
 		},
 		// These fill the lowers and start the server themselves.
 		{"lower", uml.Config{Server: over, ServerUID: 1000, Env: lowers}, []string{"-test.run=^TestNixLower$"}},
