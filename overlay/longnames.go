@@ -57,7 +57,7 @@ func (l *longNames) keep(stored []byte) {
 }
 
 // longNameOf gives what a long stored name stands for, by any layer's dictionary: its hash
-// proves that it is right.
+// proves that it is right. A lower layer's can be anybody's, and must not make a path of it.
 func (fs *FS) longNameOf(stored []byte) (name []byte, ok bool) {
 	if name := fs.long.get(stored); name != nil {
 		return name, true
@@ -68,7 +68,7 @@ func (fs *FS) longNameOf(stored []byte) (name []byte, ok bool) {
 			continue
 		}
 		name, err := fs.readLongName(&s.parts[i], stored)
-		if err == nil && bytes.Equal(longName(name), stored) {
+		if err == nil && canBeShown(name) && bytes.Equal(storedName(name), stored) {
 			fs.long.remember(stored, name)
 			return name, true
 		}

@@ -124,10 +124,16 @@ func shownName(stored []byte) (name []byte, ok bool) {
 		return stored, true
 	}
 	name, ok = unescape(stored)
-	if !ok || bytes.ContainsAny(name, "\x00/") || !bytes.Equal(storedName(name), stored) {
+	if !ok || !canBeShown(name) || !bytes.Equal(storedName(name), stored) {
 		return nil, false
 	}
 	return name, true
+}
+
+// canBeShown reports whether a client can be given a name: one that is no path, and not
+// too long, as they are on volumes that count UTF-16 units.
+func canBeShown(name []byte) bool {
+	return len(name) <= maxName && !bytes.ContainsAny(name, "\x00/")
 }
 
 // unescape undoes escapes, needed or not.

@@ -80,6 +80,8 @@ func cBytes(name []byte) *byte { return cString(string(name) + "\x00") }
 // none there.
 func (fs *FS) inside(layer int, disk []byte) (name []byte, ok bool) {
 	switch l := &fs.layers[layer]; {
+	case len(disk) > maxName:
+		return nil, false
 	case l.escaped == fs.escaped:
 		return disk, true
 	case !fs.escaped && isLongName(disk):
