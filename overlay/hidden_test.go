@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -78,5 +79,25 @@ func (tr *tree) wantLinks(after string) {
 		if got := tr.walk(name).Nlink; got != uint32(len(names)) {
 			tr.t.Errorf("after %s, %s has %d links, want %d", after, name, got, len(names))
 		}
+	}
+}
+
+// A lower file that has lost the last name that shows is gone, however many names it
+// has in its layer, and however lately it was read.
+func TestLastNameThatShows(t *testing.T) {
+	tr := newTree(t, 2)
+	mustWrite(t, tr.options.Lowers[1]+"/f", "lower")
+	mustLink(t, tr.options.Lowers[1]+"/f", tr.options.Lowers[1]+"/g")
+	mustWrite(t, tr.options.Lowers[0]+"/g", "covers the other name")
+	tr.open()
+	f := tr.walk("f")
+	tr.read(f.ID)
+	tr.remove(tr.Root(), "f")
+	for range 2 {
+		var a, d overlay.Attr
+		wantErr(t, tr.Getattr(f.ID, &a), syscall.ESTALE)
+		_, err := tr.Lookup(f.ID, []byte("x"), &a, &d)
+		wantErr(t, err, syscall.ESTALE)
+		tr.reopen()
 	}
 }

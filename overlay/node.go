@@ -285,7 +285,13 @@ func (fs *FS) node(id ID) (*node, error) {
 	if n == nil {
 		return nil, syscall.ESTALE
 	}
-	return n, fs.settlePlaces(n)
+	if err := fs.settlePlaces(n); err != nil {
+		return nil, err
+	}
+	if n.places.Load() == nil { // its other names are out of sight, under other layers
+		return nil, syscall.ESTALE
+	}
+	return n, nil
 }
 
 // dirNode gives the directory of an ID.
