@@ -108,6 +108,7 @@ func (s *stage) examine(r *reference, label string) {
 	}
 	s.close()
 	s.workIsSwept(label)
+	s.isSound(label)
 	s.withoutState(want, label)
 }
 
@@ -146,6 +147,19 @@ func (s *stage) withoutState(want expected, label string) {
 	}
 	if d := loose.differs(v); d != "" {
 		s.t.Errorf("%s, without state: %s", label, d)
+	}
+}
+
+// isSound has fsck find nothing that a client could tell.
+func (s *stage) isSound(label string) {
+	s.t.Helper()
+	err := overlay.Fsck(s.t.Context(), s.options, false, func(p overlay.Problem) {
+		if !p.Harmless {
+			s.t.Errorf("%s: fsck finds %s: %s: %s", label, p.Kind, p.Path, p.What)
+		}
+	})
+	if err != nil {
+		s.t.Errorf("%s: %v", label, err)
 	}
 }
 
