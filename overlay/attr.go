@@ -24,10 +24,6 @@ func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
 	}
 }
 
-// mergedLinks is a directory's link count over lower layers: its subdirectories are not
-// counted. Tools that infer from the count how many there are know what 1 means.
-const mergedLinks = 1
-
 // Getattr gives an object's attributes.
 func (fs *FS) Getattr(id ID, a *Attr) error {
 	n, err := fs.node(id)

@@ -19,9 +19,9 @@ func (o *object) origin() ID {
 func (d *upperDir) origin(o *object, proven bool, below *found) {
 	c := d.c
 	inode := c.fs.identity(0, &o.st)
-	id, indexed := c.inIndex[inode]
-	if !indexed {
-		if id = o.origin(); id == (ID{}) {
+	if _, indexed := c.inIndex[inode]; !indexed {
+		id := o.origin()
+		if id == (ID{}) {
 			return
 		}
 		if !c.claim(o, id, inode, proven) {

@@ -329,12 +329,11 @@ func TestRenameKeepsIDs(t *testing.T) {
 	for _, move := range []string{"mv d e", "mv e f", "mkdir e", "mv f e/f", "mv e/f d", "mv d e/d"} {
 		tr.reopen()
 		tr.step(move)
-		at := strings.Fields(move)[1]
-		if w := strings.Fields(move); w[0] == "mv" {
-			at = w[2]
-		} else {
+		w := strings.Fields(move)
+		if w[0] != "mv" {
 			continue
 		}
+		at := w[2]
 		for range 2 {
 			for _, path := range paths {
 				var a overlay.Attr

@@ -19,6 +19,11 @@ const (
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
 	errNoAttr = unix.ENOATTR
+	// mergedLinks is a directory's link count over lower layers, whose subdirectories are
+	// not counted. Too many is what tools that infer from the count can live with; to
+	// macOS, a directory with one link can look empty.
+	mergedLinks = 1<<15 - 1
+
 	utimeOmit = -2
 	seekHole  = 3
 	seekData  = 4

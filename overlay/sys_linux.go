@@ -21,6 +21,10 @@ const (
 	openWrite = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
+	// mergedLinks is a directory's link count over lower layers, whose subdirectories are
+	// not counted: overlayfs's, from which no tool infers how many there are.
+	mergedLinks = 1
+
 	statMask  = unix.STATX_BASIC_STATS | unix.STATX_BTIME
 	statFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
