@@ -28,20 +28,6 @@ func (tr *tree) fsck(repair bool) (found []overlay.Problem) {
 	return found
 }
 
-// wantSound has nothing be wrong with the closed tree but leftovers that nobody can see,
-// of the kinds that are named, and nothing at all once they are mended.
-func (tr *tree) wantSound(leftovers ...string) {
-	tr.t.Helper()
-	for _, p := range tr.fsck(true) {
-		if !slices.Contains(leftovers, p.Kind) {
-			tr.t.Errorf("fsck found %s: %s: %s (%v)", p.Kind, p.Path, p.What, p.Err)
-		}
-	}
-	for _, p := range tr.fsck(false) {
-		tr.t.Errorf("after fsck --repair there is %s: %s: %s", p.Kind, p.Path, p.What)
-	}
-}
-
 var noteName = regexp.MustCompile("mode-[0-9a-f]+-750-755")
 
 // mustBeSound has a test leave a store in which nothing is wrong. Leftovers are what a
