@@ -64,8 +64,8 @@ const hashKey0, hashKey1 = 0x6e69786e66736431, 0x6f7665726c617921
 
 func hashBytes(b []byte) uint64 { return siphash.Hash(hashKey0, hashKey1, b) }
 
-// Open opens an overlay. It holds a lock on the upper directory until Close;
-// another holder gives a *LockedError, a directory that cannot serve as what it
+// Open opens an overlay. It holds locks on its directories but the lower ones until
+// Close; another holder gives a *LockedError, a directory that cannot serve as what it
 // was given an *UnfitError.
 func Open(o Options) (*FS, error) {
 	o.setDefaults()

@@ -154,6 +154,11 @@ func (c *checker) openWork() (err error) {
 	if c.fs.work, err = outsideIfThere(c.o.Work); err != nil {
 		return err
 	}
+	if c.fs.work != nil {
+		if err := c.fs.lock(c.o.Work); err != nil {
+			return err
+		}
+	}
 	c.fs.index, err = outsideIfThere(c.indexPath())
 	return err
 }

@@ -40,9 +40,9 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID != 0 {
-		return fmt.Sprintf("%s is served by another nixnfsd, process %d", e.Dir, e.PID)
+		return fmt.Sprintf("%s is in use by another nixnfsd, process %d", e.Dir, e.PID)
 	}
-	return e.Dir + " is served by another nixnfsd"
+	return e.Dir + " is in use by another nixnfsd"
 }
 
 // UnfitError says that a directory cannot be what it was given as.

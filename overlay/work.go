@@ -31,6 +31,9 @@ func (fs *FS) openWork(o *Options) error {
 	if err := os.MkdirAll(o.Work, 0o700); err != nil {
 		return unfit(err)
 	}
+	if err := fs.lock(o.Work); err != nil {
+		return err
+	}
 	if err := sweep(o.Work); err != nil {
 		return err
 	}

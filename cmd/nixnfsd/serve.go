@@ -116,7 +116,7 @@ func refusal(err error, l mount.Layout) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &locked):
-		return fmt.Errorf("%w: stop that server, or serve another directory with --upper", err)
+		return fmt.Errorf("%w: stop that server, or choose another directory with %s", err, flagOf(locked.Dir, l))
 	case errors.As(err, &unfit) && unfit.Mend != "":
 		return fmt.Errorf("%w: %s", err, unfit.Mend)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrPermission):
@@ -125,6 +125,17 @@ func refusal(err error, l mount.Layout) error {
 		return fmt.Errorf("%w: choose a directory of yours on a local file system, such as ext4, xfs, btrfs or APFS", err)
 	}
 	return fmt.Errorf("open %s: %w", l.Upper, err)
+}
+
+// flagOf names the flag that gives a directory.
+func flagOf(dir string, l mount.Layout) string {
+	switch dir {
+	case l.Work:
+		return "--work"
+	case l.State:
+		return "--state"
+	}
+	return "--upper"
 }
 
 func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mount.Layout, opts *serveOptions, log *logrus.Logger, stdout io.Writer) error {
