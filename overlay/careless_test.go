@@ -26,3 +26,26 @@ func wantLocked(t *testing.T, err error, dir string) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestFsckOverEmptyLower: a lower directory that is not mounted is a reason to mend nothing.
+func TestFsckOverEmptyLower(t *testing.T) {
+	tr := newTree(t, 1)
+	lower := tr.options.Lowers[0]
+	mustWrite(t, filepath.Join(lower, "d", "x"), "low")
+	mustWrite(t, filepath.Join(lower, "gone"), "low")
+	tr.open()
+	tr.remove(tr.Root(), "gone")
+	tr.mustRename(tr.Root(), "d", tr.Root(), "e")
+	tr.close()
+	mustMove(t, lower, lower+".away")
+	mustMkdir(t, lower)
+	err := overlay.Fsck(t.Context(), tr.options, true, func(p overlay.Problem) { t.Errorf("found %v", p) })
+	if unfit := (*overlay.UnfitError)(nil); !errors.As(err, &unfit) || unfit.Dir != lower || unfit.Mend == "" {
+		t.Errorf("got %v", err)
+	}
+	mustRemove(t, lower)
+	mustMove(t, lower+".away", lower)
+	tr.open()
+	tr.wantNames(tr.Root(), "e")
+	tr.wantNames(tr.walk("e").ID, "x")
+}

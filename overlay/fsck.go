@@ -30,7 +30,8 @@ type Problem struct {
 //
 // The options have to be those of the server: whether a whiteout hides something is
 // a question about the lower directories. Without any, what depends on them is left
-// alone; others than the last server had give a *LowersError. Nothing is made: work and state directories need not be there.
+// alone; others than the last server had give a *LowersError, and with repair an empty one
+// an *UnfitError. Nothing is made: work and state directories need not be there.
 //
 // The errors are those of Open, ctx's, and those of directories that cannot be read. It
 // keeps in memory the names of the directories above where it is, and the
@@ -89,6 +90,11 @@ func (c *checker) open() error {
 	}
 	if err := c.sameLowers(); err != nil {
 		return err
+	}
+	if c.repair {
+		if err := c.lowersHold(); err != nil {
+			return err
+		}
 	}
 	if _, _, err := fs.readSpaces(o.Work); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -68,6 +70,29 @@ type LowersError struct {
 
 func (e *LowersError) Error() string {
 	return fmt.Sprintf("%s was last served over other lower directories: %s", e.Upper, strings.Join(e.Lowers, ", "))
+}
+
+// lowersHold refuses a lower directory that holds nothing: as a rule what belongs there is
+// not mounted. To mend over it would bring removed names back, and lose moved ones.
+func (c *checker) lowersHold() error {
+	for _, dir := range c.o.Lowers {
+		entries, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		_, err = entries.Readdirnames(1)
+		entries.Close()
+		if errors.Is(err, io.EOF) {
+			return &UnfitError{
+				Dir: dir, Reason: "is empty, so that nothing can be mended over it",
+				Mend: "mount what belongs there, or serve the upper once without it and leave it out",
+			}
+		}
+		if err != nil {
+			return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
+		}
+	}
+	return nil
 }
 
 // sameLowers refuses lower directories that the last server did not have.
