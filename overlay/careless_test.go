@@ -2,8 +2,11 @@ package overlay_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -48,4 +51,51 @@ func TestFsckOverEmptyLower(t *testing.T) {
 	tr.open()
 	tr.wantNames(tr.Root(), "e")
 	tr.wantNames(tr.walk("e").ID, "x")
+}
+
+// TestRestoredUpper: a file that a backup has brought back into the upper is not taken for the
+// copy that the index still has, nor does it lose what is written to it.
+func TestRestoredUpper(t *testing.T) {
+	tr := newTree(t, 1)
+	a := filepath.Join(tr.options.Lowers[0], "a")
+	mustWrite(t, a, "low")
+	mustLink(t, a, filepath.Join(tr.options.Lowers[0], "b"))
+	tr.open()
+	tr.write(tr.walk("a").ID, "old")
+	tr.close()
+	up := filepath.Join(tr.options.Upper, "a")
+	restore(t, up, "bak")
+	tr.open()
+	tr.wantReads("a", "bak", "b", "old")
+	tr.write(tr.walk("a").ID, "new")
+	tr.reopen()
+	tr.wantReads("a", "new", "b", "old")
+	tr.close()
+	if got, err := os.ReadFile(up); string(got) != "new" {
+		t.Errorf("the upper holds %q, %v", got, err)
+	}
+	tr.wantFsck([]string{"shared-origin upper/a"}, nil)
+	tr.open()
+	tr.wantReads("a", "new", "b", "old")
+}
+
+// restore makes a file anew, with its mark of what it was copied up from.
+func restore(t *testing.T, path, data string) {
+	t.Helper()
+	origin := make([]byte, 17)
+	if _, err := unix.Getxattr(path, markOrigin, origin); err != nil {
+		t.Fatal(err)
+	}
+	mustRemove(t, path)
+	mustWrite(t, path, data)
+	mark(t, path, markOrigin, string(origin))
+}
+
+func (tr *tree) wantReads(namesAndData ...string) {
+	tr.t.Helper()
+	for i := 0; i < len(namesAndData); i += 2 {
+		if got := tr.read(tr.walk(namesAndData[i]).ID); got != namesAndData[i+1] {
+			tr.t.Errorf("%s holds %q, want %q", namesAndData[i], got, namesAndData[i+1])
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package overlay
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"syscall"
+)
 
 // layer is one of the directories that are merged; the upper is number 0.
 type layer struct {
@@ -61,9 +64,35 @@ func (fs *FS) trueID(in, dirfd int, name *byte, found ID) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
+	if ok {
+		ok, err = fs.mayClaim(id, found)
+		if err != nil {
+			return ID{}, err
+		}
+	}
 	if !ok {
 		id = found
 	}
 	fs.origins.put(found, id)
 	return id, nil
+}
+
+// mayClaim reports whether an inode of the upper may have an ID from before a copy-up. The
+// copy that the index holds has it before others: where a backup was played back, the
+// index can have another file than the upper, and one must not be taken for the other.
+func (fs *FS) mayClaim(id, found ID) (bool, error) {
+	if !fs.indexed.has(id) {
+		return true, nil
+	}
+	dir, err := fs.dirFD(fs.index, 0)
+	if err != nil {
+		return false, err
+	}
+	defer dir.release()
+	var st sysStat
+	err = sysStatAt(dir.fd, cString(indexName(id)+"\x00"), &st)
+	if err == syscall.ENOENT { // removed meanwhile, with the last of the names
+		return true, nil
+	}
+	return err == nil && fs.identity(0, &st) == found, err
 }
