@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +85,8 @@ func fsckRefusal(err error, l mount.Layout) error {
 	var unfit *overlay.UnfitError
 	var lowers *overlay.LowersError
 	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("ended before all was looked through: run it again")
 	case errors.As(err, &locked):
 		return fmt.Errorf("%w: stop that server first", err)
 	case errors.As(err, &lowers):
@@ -139,7 +145,7 @@ func (t *fsckText) problem(p *overlay.Problem) {
 	if p.Harmless {
 		what = "leftover"
 	}
-	t.printf("%s: %s %s: %s\n", what, p.Kind, p.Path, p.What)
+	t.printf("%s: %s %s: %s\n", what, p.Kind, printable(p.Path), p.What)
 	switch {
 	case p.Err != nil:
 		t.printf("    not mended: %v\n", p.Err)
@@ -150,6 +156,14 @@ func (t *fsckText) problem(p *overlay.Problem) {
 	default:
 		t.printf("    mend: %s\n", p.Mend)
 	}
+}
+
+// printable quotes a path that would do something to a terminal, or look like lines of ours.
+func printable(path string) string {
+	if utf8.ValidString(path) && !strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return path
+	}
+	return strconv.Quote(path)
 }
 
 func (t *fsckText) end(c *fsckCount) error {
