@@ -22,9 +22,9 @@ type dirOptions struct {
 }
 
 func (o *dirOptions) add(flags *pflag.FlagSet) {
-	flags.Var((*dirFlag)(&o.upper), "upper", "writable `DIR` to serve (default: in the user's data directory)")
+	flags.Var((*dirFlag)(&o.upper), "upper", "writable `DIR` that is served (default: in the user's data directory)")
 	flags.StringArrayVar(&o.lowers, "lower", nil, "read-only `DIR` beneath it; may be repeated, the first wins")
-	flags.Var((*dirFlag)(&o.work), "work", "`DIR` for what is half-made, on the upper's file system and for nothing else: it is emptied at start (default: beside the upper)")
+	flags.Var((*dirFlag)(&o.work), "work", "`DIR` for what is half-made, on the upper's file system and for nothing else: it has to be empty at first (default: beside the upper)")
 	flags.Var((*dirFlag)(&o.state), "state", "`DIR` for what keeps file handles valid after a restart (default: in the user's state directory, one for each upper)")
 }
 

@@ -46,8 +46,9 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// errorMessage is what to print of err, which may be nothing.
-func errorMessage(err error) string {
+// errorMessage is what to print of err, which may be nothing. It names the help of a command
+// line that is wrong.
+func errorMessage(err error, help string) string {
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -57,7 +58,7 @@ func errorMessage(err error) string {
 	case exit.err == nil:
 		return ""
 	case exit.code == exitUsage:
-		return err.Error() + "; see nixnfsd --help"
+		return fmt.Sprintf("%v; see %s", err, help)
 	}
 	return err.Error()
 }

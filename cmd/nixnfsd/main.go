@@ -33,8 +33,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if message := errorMessage(err); message != "" {
+	cmd, err := root.ExecuteContextC(ctx)
+	if message := errorMessage(err, helpFor(cmd)); message != "" {
 		fmt.Fprintf(stderr, "nixnfsd: %s\n", message)
 	}
 	return exitCode(err)
@@ -90,13 +90,21 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// helpFor is the command line that explains those of cmd. Help's own knows no verbs.
+func helpFor(cmd *cobra.Command) string {
+	if cmd.Name() == "help" {
+		cmd = cmd.Parent()
+	}
+	return cmd.CommandPath() + " --help"
+}
+
 // noArgs refuses operands, and so says which verb is not known.
 func noArgs(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return nil
 	case cmd.HasParent():
-		return usage(fmt.Errorf("%s takes no operands, and %q is given", cmd.Name(), args[0]))
+		return usage(fmt.Errorf("%s takes no operands, and %q is given", strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), args[0]))
 	}
 	return usage(fmt.Errorf("there is no verb %q", args[0]))
 }
