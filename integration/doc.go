@@ -6,6 +6,8 @@
 // subtest here. They skip where no guest can run, and say why; with
 // NIXNFSD_REQUIRE=1 they fail there.
 //
-// Two tests need no guest: TestBilly puts the conformance cases to overlay.Billy,
-// and the differential test asks our server and go-nfs the same about one tree.
+// Three kinds of tests need no guest: TestBilly puts the conformance cases to
+// overlay.Billy, the differential test asks our server and go-nfs the same about one
+// tree, and the tests of system calls count ours beside those of a server that is
+// nothing but a directory's.
 package integration

@@ -59,7 +59,7 @@ type FS struct {
 	locks    []*os.File    // that keep other servers away
 }
 
-// hashKey only has to be the same at every start.
+// hashKey0 and hashKey1 only have to be the same at every start.
 const hashKey0, hashKey1 = 0x6e69786e66736431, 0x6f7665726c617921
 
 func hashBytes(b []byte) uint64 { return siphash.Hash(hashKey0, hashKey1, b) }

@@ -75,7 +75,7 @@ func (s *sillyNames) drop(dir ID, name []byte) {
 	s.count.Store(int32(len(s.m)))
 }
 
-// storedSilly is the name of a file in the work directory that has a silly name.
+// stored is the name of a file in the work directory that has a silly name.
 func (s *sillyNames) stored(dir, id ID, name []byte) string {
 	return strings.Join([]string{s.run, indexName(dir), indexName(id), string(name) + "\x00"}, "-")
 }
