@@ -116,16 +116,19 @@ func TestOverConstancy(t *testing.T) {
 	}
 	same("a rename into another directory")
 	restart("after the renames")
-	for _, f := range open {
-		try(t, f.Close()) // else the mount is in use
-	}
+	closeAll(t, open) // else the mount is in use
 	Control(t, "umount")
 	Control(t, "mount")
 	for _, kind := range kinds {
 		open[kind] = openKind(t, at[kind])
 	}
 	same("a new mount")
-	for _, f := range open {
+	closeAll(t, open)
+}
+
+func closeAll(t *testing.T, files map[string]*os.File) {
+	t.Helper()
+	for _, f := range files {
 		try(t, f.Close())
 	}
 }
