@@ -11,10 +11,13 @@ import (
 const maxRetries = 16
 
 // openAt opens name in the directory fd. When the process may open no more
-// files, it closes what is only cached and tries once more.
+// files, it closes what is only cached and tries again: others can be faster.
 func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
 	o, err := sysOpenAt(fd, name, flags, mode)
-	if err == syscall.EMFILE || err == syscall.ENFILE {
+	for range maxRetries {
+		if err != syscall.EMFILE && err != syscall.ENFILE {
+			break
+		}
 		fs.files.shrink()
 		o, err = sysOpenAt(fd, name, flags, mode)
 	}
