@@ -17,7 +17,7 @@ demo: packages ## a real nix-build in /nix over nixnfsd, in a small guest machin
 	@go run ./integration/demo
 
 test: packages ## every test, and how many there were
-	@go run ./internal/testcount -race -timeout 45m ./...
+	@go run ./internal/testcount -race -timeout 75m ./...
 
 lint: ## go vet and staticcheck for each platform, and gofumpt
 	@GOBIN=$(TOOLS) go install $(STATICCHECK)
