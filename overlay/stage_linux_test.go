@@ -33,12 +33,7 @@ type stage struct {
 // set sets the scene up in a directory and opens it.
 func (sc *scene) set(t *testing.T, dir string, lowers int) *stage {
 	t.Helper()
-	tr := &tree{t: t, options: overlay.Options{
-		Upper: filepath.Join(dir, "upper"), State: filepath.Join(dir, "state"), MaxOpen: 64,
-	}}
-	for i := range lowers {
-		tr.options.Lowers = append(tr.options.Lowers, filepath.Join(dir, fmt.Sprint("lower", i+1)))
-	}
+	tr := &tree{t: t, options: optionsIn(dir, lowers)}
 	d := disk{t, append([]string{tr.options.Upper}, tr.options.Lowers...)}
 	for _, layer := range d.dirs {
 		mustMkdir(t, layer)
@@ -51,6 +46,15 @@ func (sc *scene) set(t *testing.T, dir string, lowers int) *stage {
 	}
 	s.before = s.look("before")
 	return s
+}
+
+// optionsIn gives the options of a scene's overlay.
+func optionsIn(dir string, lowers int) overlay.Options {
+	o := overlay.Options{Upper: filepath.Join(dir, "upper"), State: filepath.Join(dir, "state"), MaxOpen: 64}
+	for i := range lowers {
+		o.Lowers = append(o.Lowers, filepath.Join(dir, fmt.Sprint("lower", i+1)))
+	}
+	return o
 }
 
 func (s *stage) openAgain() {
@@ -110,10 +114,16 @@ func (r *reference) of(before view) expected { return after(before, r.before, r.
 // rehearse runs a scene undisturbed.
 func (sc *scene) rehearse(t *testing.T, lowers int) *reference {
 	t.Helper()
-	s := sc.set(t, fastDir(t), lowers)
+	return sc.set(t, fastDir(t), lowers).rehearse()
+}
+
+// rehearse runs the operation undisturbed and ends the stage.
+func (s *stage) rehearse() *reference {
+	t := s.t
+	t.Helper()
 	defer s.strike()
 	r := &reference{before: s.before}
-	op, changed, written := sc.op(s.tree), true, -1
+	op, changed, written := s.sc.op(s.tree), true, -1
 	rule := func(c sysfault.Call) sysfault.Answer {
 		b, err := readWritten(filepath.Join(s.options.State, "places"))
 		if err != nil {
