@@ -169,12 +169,12 @@ func (d *partDir) where() string {
 }
 
 // openRedirected opens a part that is not under the directory's own name.
-func (fs *FS) openRedirected(p *place, layer int, at string) (int, error) {
+func (fs *FS) openRedirected(p *place, layer int, at string, asked *asked) (int, error) {
 	from := p.parent
 	if absolute(at) {
 		from, at = fs.root, at[1:]
 	}
-	dir, err := fs.dirFD(from, layer)
+	dir, err := fs.dirFrom(from, layer, asked)
 	if err != nil {
 		return -1, err
 	}

@@ -26,7 +26,11 @@ func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
 
 // stackOf says in which layers a directory exists. Without lower layers it is
 // the upper alone and costs nothing.
-func (fs *FS) stackOf(n *node) (*stack, error) {
+func (fs *FS) stackOf(n *node) (*stack, error) { return fs.stackFrom(n, nil) }
+
+// stackFrom is stackOf for who looks for those that asked: a place in one of them leads
+// nowhere.
+func (fs *FS) stackFrom(n *node, asked *asked) (*stack, error) {
 	s := n.dir.stack.Load()
 	if fs.fresh(s) {
 		return s, nil
@@ -37,7 +41,10 @@ func (fs *FS) stackOf(n *node) (*stack, error) {
 	epoch := fs.epoch.Load()
 	var next *stack
 	err := n.tryPlaces(func(p *place) (err error) {
-		next, err = fs.findStack(n, p, s)
+		if asked.has(p.parent) {
+			return syscall.ESTALE
+		}
+		next, err = fs.findStack(n, p, s, asked.and(n))
 		return err
 	})
 	if err != nil {
@@ -46,6 +53,24 @@ func (fs *FS) stackOf(n *node) (*stack, error) {
 	next.epoch = epoch
 	next.compare(s)
 	return n.dir.setStack(s, next), nil
+}
+
+// asked are directories for which those above them are asked, from the last on. That
+// directories have been in each other behind the server can make it a circle.
+type asked struct {
+	n  *node
+	by *asked
+}
+
+func (a *asked) and(n *node) *asked { return &asked{n, a} }
+
+func (a *asked) has(n *node) bool {
+	for ; a != nil; a = a.by {
+		if a.n == n {
+			return true
+		}
+	}
+	return false
 }
 
 // setStack replaces a stack that is not fresh, or nil, by the first that was found.
@@ -57,44 +82,51 @@ func (d *dirState) setStack(old, s *stack) *stack {
 }
 
 // dirFD gives a descriptor of a directory in one layer; release it.
-func (fs *FS) dirFD(n *node, layer int) (*openFile, error) {
-	s, err := fs.stackOf(n)
+func (fs *FS) dirFD(n *node, layer int) (*openFile, error) { return fs.dirFrom(n, layer, nil) }
+
+func (fs *FS) dirFrom(n *node, layer int, asked *asked) (*openFile, error) {
+	s, err := fs.stackFrom(n, asked)
 	if err != nil {
 		return nil, err
 	}
 	for i := range s.parts {
 		if s.parts[i].layer == layer {
-			return fs.partDir(n, &s.parts[i])
+			return fs.partFrom(n, &s.parts[i], asked)
 		}
 	}
 	return nil, syscall.ESTALE
 }
 
 // partDir gives a descriptor of one part of a directory; release it.
-func (fs *FS) partDir(n *node, part *stackPart) (*openFile, error) {
+func (fs *FS) partDir(n *node, part *stackPart) (*openFile, error) { return fs.partFrom(n, part, nil) }
+
+func (fs *FS) partFrom(n *node, part *stackPart, asked *asked) (*openFile, error) {
 	if f := part.dir.acquire(); f != nil {
 		return f, nil
 	}
 	var f *openFile
 	err := n.tryPlaces(func(p *place) (err error) {
-		f, err = fs.openPart(n, part, p)
+		if asked.has(p.parent) {
+			return syscall.ESTALE
+		}
+		f, err = fs.openPart(n, part, p, asked.and(n))
 		return err
 	})
 	return f, err
 }
 
-func (fs *FS) openPart(n *node, part *stackPart, p *place) (*openFile, error) {
+func (fs *FS) openPart(n *node, part *stackPart, p *place, asked *asked) (*openFile, error) {
 	if p.parent == nil { // the root: its descriptors are always there
 		return nil, syscall.ESTALE
 	}
 	if at := part.dir.where(); at != "" {
-		fd, err := fs.openRedirected(p, part.layer, at)
+		fd, err := fs.openRedirected(p, part.layer, at, asked)
 		if err != nil {
 			return nil, gone(err)
 		}
 		return fs.files.put(&part.dir.fileSlot, fd, false), nil
 	}
-	up, err := fs.dirFD(p.parent, part.layer)
+	up, err := fs.dirFrom(p.parent, part.layer, asked)
 	if err != nil {
 		return nil, err
 	}

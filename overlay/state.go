@@ -89,9 +89,22 @@ func (p *replayer) parent(id ID) *node {
 
 // settlePlaces finds out in which layers the places that the journal knew are
 // now, those of the directories above first, and drops the ones that are gone.
-func (fs *FS) settlePlaces(n *node) error {
-	if !n.loose.Load() {
+func (fs *FS) settlePlaces(n *node) error { return fs.settleFrom(n, nil) }
+
+// settleFrom is settlePlaces for who is about to settle those that asked. Where what was
+// moved behind the server makes directories lie in each other, a place in one of them tells
+// nothing new. No lock is held while those above are settled.
+func (fs *FS) settleFrom(n *node, asked *asked) error {
+	if !n.loose.Load() || asked.has(n) {
 		return nil
+	}
+	for p := n.places.Load(); p != nil; p = p.next {
+		if p.parent == nil || p.parent == fs.index || p.parent == fs.silly.dir {
+			continue
+		}
+		if err := fs.settleFrom(p.parent, asked.and(n)); err != nil {
+			return err
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -111,9 +124,6 @@ func (fs *FS) settlePlaces(n *node) error {
 }
 
 func (fs *FS) settlePlace(n *node, p *place) error {
-	if err := fs.settlePlaces(p.parent); err != nil {
-		return err
-	}
 	name := []byte(p.plain())
 	var f found
 	err := fs.find(p.parent, cString(p.name), &f)

@@ -18,14 +18,16 @@ type trail struct {
 	redirect string
 	// spelt is how names are spelt in the directory that is looked in.
 	spelt *spellings
+	// asked are those for which the stack is looked for.
+	asked *asked
 	// stop says that the layers under the last one do not show.
 	stop bool
 }
 
 // findStack looks for the directory in the layers of its parent, from the
 // layer in which its name was found downwards, and where redirects lead.
-func (fs *FS) findStack(n *node, p *place, old *stack) (*stack, error) {
-	parent, err := fs.stackOf(p.parent)
+func (fs *FS) findStack(n *node, p *place, old *stack, asked *asked) (*stack, error) {
+	parent, err := fs.stackFrom(p.parent, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +35,7 @@ func (fs *FS) findStack(n *node, p *place, old *stack) (*stack, error) {
 		return old.with(old.parts), nil
 	}
 	s := new(stack)
-	t := trail{fs: fs, name: p.plain()}
+	t := trail{fs: fs, name: p.plain(), asked: asked}
 	from, parts := p.parent, parent.parts
 	for layer := p.layer; !t.stop; {
 		in := partFrom(parts, layer)
@@ -81,7 +83,7 @@ func partFrom(parts []stackPart, layer int) *stackPart {
 // lookIn gives the directory's part in one layer, or nil. in is where to start: the
 // parent's part, or the layer's root.
 func (t *trail) lookIn(d *node, in *stackPart) (*stackPart, error) {
-	dir, err := t.fs.partDir(d, in)
+	dir, err := t.fs.partFrom(d, in, t.asked)
 	if err != nil {
 		return nil, err
 	}
