@@ -121,7 +121,7 @@ func TestFewDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	few := old
-	few.Cur = uint64(openDescriptors(t) + 64) // the layers, and what three callers hold at once
+	few.Cur = uint64(openDescriptors(t) + 40)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}

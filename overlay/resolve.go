@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,8 @@ import (
 const maxRetries = 16
 
 // openAt opens name in the directory fd. When the process may open no more
-// files, it closes what is only cached and tries again: others can be faster.
+// files, it closes what is only cached and tries again. Others can be faster: they get the
+// time to give back what they hold.
 func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
 	o, err := sysOpenAt(fd, name, flags, mode)
 	for range maxRetries {
@@ -19,6 +21,7 @@ func (fs *FS) openAt(fd int, name *byte, flags int, mode uint32) (int, error) {
 			break
 		}
 		fs.files.shrink()
+		time.Sleep(time.Millisecond)
 		o, err = sysOpenAt(fd, name, flags, mode)
 	}
 	return o, err
