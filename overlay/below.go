@@ -20,7 +20,7 @@ type belowIndex struct {
 	first map[uint64]uint8
 	// ctimes are of the directory's lower parts, from before their names were read.
 	ctimes []Time
-	// checked is when they were compared last, in nanoseconds since 1970.
+	// checked is when they were compared last, in nanoseconds of belowIndexes.clock.
 	checked atomic.Int64
 }
 
@@ -49,9 +49,16 @@ type belowState struct {
 
 // belowIndexes are what all indexes have in common.
 type belowIndexes struct {
-	names atomic.Int64 // in all of them
-	work  sync.WaitGroup
+	names   atomic.Int64 // in all of them
+	work    sync.WaitGroup
+	started time.Time
 }
+
+func newBelowIndexes() *belowIndexes { return &belowIndexes{started: time.Now()} }
+
+// clock is the time since the overlay was opened: a machine's clock that is set back
+// does not make an index good for longer.
+func (b *belowIndexes) clock() int64 { return int64(time.Since(b.started)) }
 
 // firstBelow gives the first lower layer that can have a name.
 func (fs *FS) firstBelow(d *node, s *stack, name *byte) int {
@@ -77,7 +84,7 @@ func (fs *FS) holds(index *belowIndex, d *node, s *stack) bool {
 	if index.epoch != fs.epoch.Load() {
 		return false
 	}
-	now := time.Now().UnixNano()
+	now := fs.belows.clock()
 	if now-index.checked.Load() < int64(belowTrust) {
 		return true
 	}
@@ -119,7 +126,7 @@ func (fs *FS) buildBelow(d *node, s *stack) {
 	b.lookups.Store(0)
 	fs.setBelow(d, nil)
 	index := &belowIndex{epoch: fs.epoch.Load(), first: map[uint64]uint8{}}
-	index.checked.Store(time.Now().UnixNano())
+	index.checked.Store(fs.belows.clock())
 	var err error
 	index.ctimes, err = fs.lowerTimes(d, s)
 	if err != nil || slices.ContainsFunc(index.ctimes, inThisTick) { // not to be told from a later change

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // openThree opens an overlay with three lower directories that hold the given files.
@@ -100,7 +99,7 @@ func TestBelowIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	want["late"] = 4
-	index.checked.Store(time.Now().Add(-2 * belowTrust).UnixNano())
+	index.checked.Store(fs.belows.clock() - int64(2*belowTrust))
 	check("after a change")
 	if got := fs.nextIndex(t, index); len(got.first) != 6 || fs.belows.names.Load() != 6 {
 		t.Errorf("the index after a change is %+v, %d names in all", got, fs.belows.names.Load())

@@ -43,7 +43,7 @@ type FS struct {
 	lists   listCache
 	young   youngFiles
 	copies  copyUps
-	belows  belowIndexes
+	belows  *belowIndexes
 	modes   modeLocks
 	journal *journal
 	// epoch counts the refreshes; refreshing is held by each.
@@ -80,8 +80,8 @@ func Open(o Options) (*FS, error) {
 func newFS(o *Options) *FS {
 	return &FS{
 		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
-		files: newFileCache(maxOpen(o.MaxOpen)),
-		uid:   uint32(os.Geteuid()), gid: uint32(os.Getegid()),
+		files: newFileCache(maxOpen(o.MaxOpen)), belows: newBelowIndexes(),
+		uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
 }
 
