@@ -38,6 +38,7 @@ type conn struct {
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks *blocks
 	until  time.Time // the read deadline
+	begun  bool      // until is the bound of a call that is not whole yet
 	lean   int       // batches that were small while the memory for them was not
 
 	working sync.WaitGroup
@@ -73,6 +74,7 @@ func (c *conn) read() error {
 			return err
 		}
 		if rec != nil {
+			c.begun = false
 			if err := c.serve(rec, own); err != nil {
 				return err
 			}
@@ -102,6 +104,8 @@ func (c *conn) fill() error {
 		if !time.Now().Before(c.until) {
 			return err
 		}
+		c.deadline(c.until)
+		return nil
 	case len(c.calls) == 0:
 		return errIdle
 	}
@@ -191,8 +195,13 @@ func (c *conn) acquire(tokens chan struct{}) {
 	}
 }
 
-// watch bounds the wait for the rest of a call, or for a call.
+// watch bounds the wait for the rest of a call, or for a call. A call's bound stays
+// until it is whole: a client that sends a byte now and then gains no time.
 func (c *conn) watch(partial bool) {
+	if partial && c.begun {
+		return
+	}
+	c.begun = partial
 	wait := idle
 	if partial {
 		wait = stall

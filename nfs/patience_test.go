@@ -3,6 +3,7 @@ package nfs
 import (
 	"bytes"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,48 @@ func TestClientThatStopsInACallIsCutOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A byte now and then does not win time.
+func TestClientThatTricklesIsCutOff(t *testing.T) {
+	for _, rest := range []time.Duration{10 * time.Millisecond, time.Second, 50 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			call := record(nfsCall(1, procWrite, &owner, on(fakeFile).u64(0).u32(maxIO, 0).opaque(make([]byte, maxIO))))
+			c, lasted := onPipe(newServer(newFakeFS()))
+			defer c.Close()
+			var writing sync.WaitGroup
+			defer writing.Wait()
+			writing.Go(func() {
+				for len(call) > 0 && errOf(c.Write(call[:1])) == nil {
+					call = call[1:]
+					time.Sleep(rest)
+				}
+			})
+			if got := lasted(); got < stall || got > 2*stall+rest {
+				t.Errorf("a byte each %v: lasted %v", rest, got)
+			}
+		})
+	}
+}
+
+func errOf(_ int, err error) error { return err }
+
+// A call that takes long, but not too long, is answered, and so are those behind it, each
+// in a time of its own.
+func TestClientThatIsSlowIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, lasted := onPipe(newServer(newFakeFS()))
+		call := record(nfsCall(1, procNull, &owner, &args{}))
+		for range 5 {
+			for _, b := range call {
+				send(t, c, []byte{b})
+				time.Sleep(stall / 2 / time.Duration(len(call)))
+			}
+			next(t, c)
+		}
+		c.Close()
+		lasted()
+	})
 }
 
 func TestClientThatDoesNotReadIsCutOff(t *testing.T) {

@@ -34,7 +34,7 @@ type peer struct {
 	srv    *Server
 	nc     net.Conn
 	client string
-	heard  atomic.Int64 // when something was read last, in nanoseconds since 1970
+	heard  atomic.Int64 // when something was read last, in nanoseconds of Server.clock
 
 	mu      sync.Mutex // guards closing, and setting the read deadline
 	closing bool
@@ -82,7 +82,14 @@ func (p *peer) turn() error {
 	return newConn(p, first[:]).run()
 }
 
-func (p *peer) hear() { p.heard.Store(time.Now().UnixNano()) }
+// clock is the time since the server was made: who sets the machine's clock does not
+// make clients look silent, or heard just now.
+func (s *Server) clock() time.Duration { return time.Since(s.started) }
+
+func (p *peer) hear() { p.heard.Store(int64(p.srv.clock())) }
+
+// silent is for how long nothing has been read.
+func (p *peer) silent() time.Duration { return p.srv.clock() - time.Duration(p.heard.Load()) }
 
 // ended logs why the connection ended, if that was not the client's will.
 func (p *peer) ended(err error) {
@@ -220,7 +227,7 @@ func (s *peers) yield() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.busy {
-		if time.Since(time.Unix(0, p.heard.Load())) > pause {
+		if p.silent() > pause {
 			p.deadline(time.Unix(1, 0))
 		}
 	}

@@ -53,6 +53,8 @@ type Server struct {
 	blocks   *blockPool
 	requests sync.Pool
 	peers    *peers
+	started  time.Time
+	alive    net.KeepAliveConfig // of connections
 
 	mu        sync.Mutex
 	closed    bool
@@ -63,7 +65,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, owner: o.Owner, log: o.Log,
-		blocks: newBlockPool(), peers: newPeers(connLimit()),
+		blocks: newBlockPool(), peers: newPeers(connLimit()), started: time.Now(), alive: keepAlive(),
 		listeners: map[net.Listener]struct{}{},
 	}
 	s.fsid = s.handles.fsid()
@@ -131,6 +133,7 @@ func (s *Server) isClosed() bool {
 
 // accept serves a connection.
 func (s *Server) accept(nc net.Conn) {
+	s.keep(nc)
 	s.peers.seat()
 	p := newPeer(s, nc)
 	if !s.peers.enter(p) {
