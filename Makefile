@@ -4,8 +4,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     = mvdan.cc/gofumpt@v0.12.0
 PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 TOOLS       = $(CURDIR)/dist/tools
+FUZZTIME    = 1m
 
-.PHONY: help build demo test lint check-cross packages clean
+.PHONY: help build demo test fuzz lint check-cross packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ demo: packages ## a real nix-build in /nix over nixnfsd, in a small guest machin
 
 test: packages ## every test, and how many there were
 	@go run ./internal/testcount -race -timeout 75m ./...
+
+fuzz: ## each fuzz target for FUZZTIME, as many at once as there are processors
+	@go run ./internal/fuzzall -time $(FUZZTIME)
 
 lint: ## go vet and staticcheck for each platform, and gofumpt
 	@GOBIN=$(TOOLS) go install $(STATICCHECK)

@@ -143,16 +143,3 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("got %v allocations, want 0", got)
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	f.Add(message())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		d := xdr.Decoder{B: b}
-		for d.Err == nil && d.Left() > 0 {
-			d.Opaque(64)
-		}
-		if d.Off > len(b) {
-			t.Errorf("read %d of %d bytes", d.Off, len(b))
-		}
-	})
-}
