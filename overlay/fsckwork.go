@@ -26,7 +26,7 @@ func (c *checker) checkWork() error {
 	for _, e := range entries {
 		path := filepath.Join(c.o.Work, e.Name())
 		switch {
-		case e.Name() == indexDir, e.Name() == spacesName, e.Name() == lowersName, e.Name() == sillyDir && e.IsDir():
+		case isKept(e.Name()) && (e.Name() != sillyDir || e.IsDir()):
 		case strings.HasPrefix(e.Name(), tmpPrefix), isCountNote(e.Name()):
 			c.leftover(path)
 		case isModeNote(e.Name()):

@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // lowersName is the file in the work directory that tells over which lower directories the
@@ -20,11 +17,11 @@ import (
 const lowersName = "lowers"
 
 func encodeLowers(lowers []string) []byte {
-	var b bytes.Buffer
+	var b []byte
 	for _, path := range lowers {
-		fmt.Fprintln(&b, strconv.Quote(path))
+		b = fmt.Appendf(b, "%q\n", path)
 	}
-	return b.Bytes()
+	return b
 }
 
 // loadLowers reads the lower directories; nil: they were not noted.
@@ -50,12 +47,7 @@ func (fs *FS) keepLowers(o *Options) error {
 	if err != nil || slices.Equal(was, o.Lowers) {
 		return err
 	}
-	tmp := fs.tmpName()
-	err = replaceFile(o.Work, tmp[:len(tmp)-1], lowersName, encodeLowers(o.Lowers))
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return nil
-	}
-	if err != nil {
+	if err := fs.keepFile(o.Work, lowersName, encodeLowers(o.Lowers)); err != nil {
 		return fmt.Errorf("note the lower directories: %w", err)
 	}
 	return nil

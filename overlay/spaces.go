@@ -3,14 +3,10 @@ package overlay
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // spacesName is the file in the work directory that tells which number the file system of
@@ -48,12 +44,10 @@ func (fs *FS) numberLayers(work string) error {
 	if err != nil || !changed || fs.readOnly {
 		return err
 	}
-	tmp := fs.tmpName()
-	err = s.save(work, tmp[:len(tmp)-1])
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return nil
+	if err := fs.keepFile(work, spacesName, s.encode()); err != nil {
+		return fmt.Errorf("write the numbers of file systems: %w", err)
 	}
-	return err
+	return nil
 }
 
 // readSpaces numbers the file systems, and reports whether there is news to be kept.
@@ -112,23 +106,10 @@ func (s spaces) unused(taken map[uint64]bool) uint64 {
 	return 0
 }
 
-// save replaces the file, by way of another in the work directory.
-func (s spaces) save(work, tmp string) error {
-	var b bytes.Buffer
+func (s spaces) encode() []byte {
+	var b []byte
 	for _, path := range slices.Sorted(maps.Keys(s)) {
-		fmt.Fprintf(&b, "%d %q\n", s[path], path)
+		b = fmt.Appendf(b, "%d %q\n", s[path], path)
 	}
-	if err := replaceFile(work, tmp, spacesName, b.Bytes()); err != nil {
-		return fmt.Errorf("write the numbers of file systems: %w", err)
-	}
-	return nil
-}
-
-// replaceFile writes a file whole, by way of another in its directory.
-func replaceFile(dir, tmp, name string, data []byte) error {
-	tmp = filepath.Join(dir, tmp)
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, filepath.Join(dir, name))
+	return b
 }

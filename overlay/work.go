@@ -14,6 +14,11 @@ import (
 // indexDir is the directory in the work directory that holds the index.
 const indexDir = "index"
 
+// isKept reports whether a name in the work directory is there between two starts.
+func isKept(name string) bool {
+	return name == indexDir || name == sillyDir || name == spacesName || name == lowersName
+}
+
 // openWork opens the work directory: it makes it, sweeps what an earlier run left
 // half made, and tries what the upper has to be able to do. A read-only overlay takes
 // from it what is there.
@@ -122,8 +127,7 @@ func sweep(dir string) error {
 		switch {
 		case isModeNote(name):
 			notes = append(notes, name)
-		case isCountNote(name): // see finishCounts
-		case name != indexDir && name != sillyDir && name != spacesName && name != lowersName && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix):
+		case !isKept(name) && !isCountNote(name) && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix):
 			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
 		}
 	}
@@ -137,6 +141,20 @@ func sweep(dir string) error {
 		}
 	}
 	return nil
+}
+
+// keepFile writes a file of the work directory anew: it is there whole or as it was. On a
+// full disk its news can wait for another start.
+func (fs *FS) keepFile(work, name string, data []byte) error {
+	tmp := filepath.Join(work, strings.TrimSuffix(fs.tmpName(), "\x00"))
+	err := os.WriteFile(tmp, data, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(work, name))
+	}
+	if aboutSpace(err) {
+		return nil
+	}
+	return err
 }
 
 // removeTree removes a tree whose directories may be read-only.
