@@ -152,6 +152,7 @@
 //	mode-INODE-WAS-WIDE    a link to an object whose mode is widened for a moment
 //	spaces                 the number of each lower directory's file system
 //	lowers                 the lower directories of the last server, a quoted path a line
+//	upper                  which upper it is of: its root's ID and its quoted path
 //
 // where IDs are 32 hexadecimal digits. A server does not start with anything else in it. The state
 // directory holds the journal, places: its head is "nixnfsd1" and a hash of the kernel's run

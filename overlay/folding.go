@@ -27,7 +27,6 @@ func (fs *FS) checkNames(o *Options) error {
 		if l.escaped, err = isEscaped(fd); err != nil {
 			return &UnfitError{Dir: l.path, Reason: "cannot be examined", Err: err}
 		}
-		l.hfsplus = sysIsHFSPlus(fd)
 		l.folds = !l.escaped && (sysFolds(fd) || fs.foundFolded(fd))
 	}
 	fs.escaped = fs.layers[0].escaped

@@ -189,7 +189,7 @@ func (fs *FS) openLayers(dirs []string) error {
 		if err != nil {
 			return &UnfitError{Dir: dir, Reason: "cannot be examined", Err: err}
 		}
-		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev})
+		fs.layers = append(fs.layers, layer{path: dir, dev: st.dev, hfsplus: sysIsHFSPlus(fd)})
 		root.parts = append(root.parts, stackPart{layer: i, dir: pinnedSlot(fd)})
 	}
 	return nil

@@ -29,9 +29,10 @@ type Problem struct {
 // nothing but, for a moment, the mode of a directory that its owner may not read.
 //
 // The options have to be those of the server: whether a whiteout hides something is
-// a question about the lower directories. Without any, what depends on them is left
-// alone; others than the last server had give a *LowersError, and with repair an empty one
-// an *UnfitError. Nothing is made: work and state directories need not be there.
+// a question about the lower directories. Others than the last server had give a
+// *LowersError; an empty one with repair, and a work directory that is not the upper's, an
+// *UnfitError. Of an upper that was served last without lower directories, what depends on
+// those from before is left alone. The state directory need not be there.
 //
 // The errors are those of Open, ctx's, and those of directories that cannot be read. It
 // keeps in memory the names of the directories above where it is, and the
@@ -88,6 +89,9 @@ func (c *checker) open() error {
 	if err := fs.openLayers(append([]string{o.Upper}, o.Lowers...)); err != nil {
 		return err
 	}
+	if err := c.openWork(); err != nil {
+		return err
+	}
 	if err := c.sameLowers(); err != nil {
 		return err
 	}
@@ -106,9 +110,6 @@ func (c *checker) open() error {
 	}
 	fs.readOnly = false // or it could not look into what its owner may not read
 	if err := fs.openRoot(); err != nil {
-		return err
-	}
-	if err := c.openWork(); err != nil {
 		return err
 	}
 	if o.State == "" {

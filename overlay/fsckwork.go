@@ -149,25 +149,27 @@ type indexEntry struct {
 
 func (c *checker) indexPath() string { return filepath.Join(c.o.Work, indexDir) }
 
-// openWork opens the work directory and the index where they are there.
-func (c *checker) openWork() (err error) {
-	if c.fs.work, err = outsideIfThere(c.o.Work); err != nil {
+// openWork opens the work directory, which has to be the upper's, and the index.
+func (c *checker) openWork() error {
+	if err := c.fs.lock(c.o.Work); err != nil {
 		return err
 	}
-	if c.fs.work != nil {
-		if err := c.fs.lock(c.o.Work); err != nil {
-			return err
-		}
+	was, _, err := c.fs.upperNotes(c.o.Work)
+	if err != nil {
+		return err
 	}
-	c.fs.index, err = outsideIfThere(c.indexPath())
-	return err
-}
-
-func outsideIfThere(dir string) (*node, error) {
-	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	if c.fs.work, err = outsideDir(c.o.Work); err != nil {
+		return err
 	}
-	return outsideDir(dir)
+	_, err = os.Lstat(c.indexPath())
+	switch {
+	case err == nil:
+		c.fs.index, err = outsideDir(c.indexPath())
+		return err
+	case was == upperNote{}:
+		return &UnfitError{Dir: c.o.Work, Reason: "was never a server's work directory", Mend: "give the one that serve is given"}
+	}
+	return nil
 }
 
 // inIndexDir calls f with the index's descriptor. It makes an index where there is none.

@@ -24,7 +24,7 @@ func encodeLowers(lowers []string) []byte {
 	return b
 }
 
-// loadLowers reads the lower directories; nil: they were not noted.
+// loadLowers reads the lower directories; none: there were none, or they were not noted.
 func loadLowers(work string) (lowers []string, err error) {
 	b, err := readRegular(filepath.Join(work, lowersName))
 	if err != nil {
@@ -40,7 +40,7 @@ func loadLowers(work string) (lowers []string, err error) {
 
 // keepLowers notes the lower directories. On a full disk the note can wait.
 func (fs *FS) keepLowers(o *Options) error {
-	if fs.readOnly || len(o.Lowers) == 0 {
+	if fs.readOnly {
 		return nil
 	}
 	was, err := loadLowers(o.Work)
@@ -61,7 +61,7 @@ type LowersError struct {
 }
 
 func (e *LowersError) Error() string {
-	return fmt.Sprintf("%s was last served over other lower directories: %s", e.Upper, strings.Join(e.Lowers, ", "))
+	return fmt.Sprintf("%s was last served over the lower directories %s", e.Upper, strings.Join(e.Lowers, ", "))
 }
 
 // lowersHold refuses a lower directory that holds nothing: as a rule what belongs there is
@@ -87,10 +87,10 @@ func (c *checker) lowersHold() error {
 	return nil
 }
 
-// sameLowers refuses lower directories that the last server did not have.
+// sameLowers refuses other lower directories than the last server had, or none.
 func (c *checker) sameLowers() error {
 	was, err := loadLowers(c.o.Work)
-	if err != nil || len(c.o.Lowers) == 0 || was == nil || slices.Equal(was, c.o.Lowers) {
+	if err != nil || len(was) == 0 || slices.Equal(was, c.o.Lowers) {
 		return err
 	}
 	return &LowersError{Upper: c.o.Upper, Lowers: was}

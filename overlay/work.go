@@ -16,7 +16,7 @@ const indexDir = "index"
 
 // isKept reports whether a name in the work directory is there between two starts.
 func isKept(name string) bool {
-	return name == indexDir || name == sillyDir || name == spacesName || name == lowersName
+	return name == indexDir || name == sillyDir || name == upperName || name == spacesName || name == lowersName
 }
 
 // openWork opens the work directory: it makes it, sweeps what an earlier run left
@@ -25,6 +25,9 @@ func isKept(name string) bool {
 func (fs *FS) openWork(o *Options) error {
 	index, silly := filepath.Join(o.Work, indexDir), filepath.Join(o.Work, sillyDir)
 	if fs.readOnly {
+		if _, _, err := fs.upperNotes(o.Work); err != nil {
+			return err
+		}
 		return fs.openKept(index, silly)
 	}
 	if err := unix.Access(o.Upper, unix.W_OK|unix.X_OK); err != nil {
@@ -40,6 +43,9 @@ func (fs *FS) openWork(o *Options) error {
 		return err
 	}
 	if err := sweep(o.Work); err != nil {
+		return err
+	}
+	if err := fs.keepUpperNote(o.Work); err != nil {
 		return err
 	}
 	for _, dir := range []string{index, silly} {

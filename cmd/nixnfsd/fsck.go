@@ -90,7 +90,7 @@ func fsckRefusal(err error, l mount.Layout) error {
 	case errors.As(err, &locked):
 		return fmt.Errorf("%w: stop that server first", err)
 	case errors.As(err, &lowers):
-		return fmt.Errorf("%w: give these, each with --lower, or serve it over the new ones first", err)
+		return fmt.Errorf("%w: give these, each with --lower and in this order, or serve it first as it is to be from now on", err)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: give the directories that serve is given", err)
 	}
