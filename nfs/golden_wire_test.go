@@ -205,85 +205,16 @@ func parseCred(f []string) (c oncrpc.Cred, err error) {
 func newCall(name string) (nfsclient.Args, nfsclient.Results, error) {
 	for num := range uint32(nfsclient.ProcCommit + 1) {
 		if p := nfsclient.NFSProc(num); p.String() == name {
-			args, res := newNFSCall(p)
-			return args, res, nil
+			return nfsclient.NewArgs(p), nfsclient.NewResults(p), nil
 		}
 	}
 	for num := range uint32(nfsclient.ProcExport + 1) {
 		if p := nfsclient.MountProc(num); p.String() == name {
-			args, res := newMountCall(p)
-			return args, res, nil
+			return nfsclient.NewArgs(p), nfsclient.NewResults(p), nil
 		}
 	}
 	if name == "UMNT1" {
 		return &nfsclient.PathArgs{P: nfsclient.Proc{Prog: nfsclient.MountProgram, Vers: 1, Num: nfsclient.ProcUmnt}}, &nfsclient.VoidRes{}, nil
 	}
 	return nil, nil, fmt.Errorf("unknown procedure %s", name)
-}
-
-func newNFSCall(p nfsclient.Proc) (nfsclient.Args, nfsclient.Results) {
-	switch p.Num {
-	case nfsclient.ProcNull:
-		return &nfsclient.VoidArgs{P: p}, &nfsclient.VoidRes{}
-	case nfsclient.ProcGetattr:
-		return &nfsclient.HandleArgs{P: p}, &nfsclient.GetattrRes{}
-	case nfsclient.ProcSetattr:
-		return &nfsclient.SetattrArgs{}, &nfsclient.WccRes{}
-	case nfsclient.ProcLookup:
-		return &nfsclient.NameArgs{P: p}, &nfsclient.LookupRes{}
-	case nfsclient.ProcAccess:
-		return &nfsclient.AccessArgs{}, &nfsclient.AccessRes{}
-	case nfsclient.ProcReadlink:
-		return &nfsclient.HandleArgs{P: p}, &nfsclient.ReadlinkRes{}
-	case nfsclient.ProcRead:
-		return &nfsclient.ReadArgs{}, &nfsclient.ReadRes{}
-	case nfsclient.ProcWrite:
-		return &nfsclient.WriteArgs{}, &nfsclient.WriteRes{}
-	case nfsclient.ProcCreate:
-		return &nfsclient.CreateArgs{}, &nfsclient.CreateRes{}
-	case nfsclient.ProcMkdir:
-		return &nfsclient.MkdirArgs{}, &nfsclient.CreateRes{}
-	case nfsclient.ProcSymlink:
-		return &nfsclient.SymlinkArgs{}, &nfsclient.CreateRes{}
-	case nfsclient.ProcMknod:
-		return &nfsclient.MknodArgs{}, &nfsclient.CreateRes{}
-	case nfsclient.ProcRemove, nfsclient.ProcRmdir:
-		return &nfsclient.NameArgs{P: p}, &nfsclient.WccRes{}
-	}
-	return newLaterNFSCall(p)
-}
-
-// newLaterNFSCall makes those from RENAME on.
-func newLaterNFSCall(p nfsclient.Proc) (nfsclient.Args, nfsclient.Results) {
-	switch p.Num {
-	case nfsclient.ProcRename:
-		return &nfsclient.RenameArgs{}, &nfsclient.RenameRes{}
-	case nfsclient.ProcLink:
-		return &nfsclient.LinkArgs{}, &nfsclient.LinkRes{}
-	case nfsclient.ProcReaddir:
-		return &nfsclient.ReaddirArgs{}, &nfsclient.ReaddirRes{}
-	case nfsclient.ProcReaddirplus:
-		return &nfsclient.ReaddirplusArgs{}, &nfsclient.ReaddirplusRes{}
-	case nfsclient.ProcFsstat:
-		return &nfsclient.HandleArgs{P: p}, &nfsclient.FsstatRes{}
-	case nfsclient.ProcFsinfo:
-		return &nfsclient.HandleArgs{P: p}, &nfsclient.FsinfoRes{}
-	case nfsclient.ProcPathconf:
-		return &nfsclient.HandleArgs{P: p}, &nfsclient.PathconfRes{}
-	}
-	return &nfsclient.CommitArgs{}, &nfsclient.CommitRes{}
-}
-
-func newMountCall(p nfsclient.Proc) (nfsclient.Args, nfsclient.Results) {
-	switch p.Num {
-	case nfsclient.ProcMnt:
-		return &nfsclient.PathArgs{P: p}, &nfsclient.MntRes{}
-	case nfsclient.ProcUmnt:
-		return &nfsclient.PathArgs{P: p}, &nfsclient.VoidRes{}
-	case nfsclient.ProcDump:
-		return &nfsclient.VoidArgs{P: p}, &nfsclient.DumpRes{}
-	case nfsclient.ProcExport:
-		return &nfsclient.VoidArgs{P: p}, &nfsclient.ExportRes{}
-	}
-	return &nfsclient.VoidArgs{P: p}, &nfsclient.VoidRes{}
 }
