@@ -36,23 +36,27 @@ func parseCountNote(name string) (m countNote, ok bool) {
 	return m, err == nil && m.name() == name
 }
 
-// noteCount notes that a name of a file, found as f tells, is about to go from view. It
-// gives the function that removes the note again.
+// noteCount notes that a name of a file, found as f tells, is about to go from view. Until
+// done is called no other name of the file goes: each changes the count that is there.
 func (fs *FS) noteCount(n, d *node, name *byte, f *found) (done func()) {
-	m := countNote{id: n.id}
-	switch {
-	case f.layer == 0 || !fs.marked || n.isDir():
-		return func() {}
-	case fs.indexed.has(n.id):
-		links := n.linkDelta.Load() + 1
-		m.indexed, m.before, m.after = true, links, links-1
-	case f.st.nlink > 1:
-		count := fs.hidden.get(n.id)
-		m.before, m.after = count, count+1
-	default:
+	if f.layer == 0 || !fs.marked || n.isDir() || f.st.nlink < 2 && !fs.indexed.has(n.id) {
 		return func() {}
 	}
-	return m.make(fs, d, name)
+	unlock := fs.counts.lock(n.id.Fileid)
+	_ = fs.attachLinks(n) // who met the file first may not have come to it yet
+	m := countNote{id: n.id}
+	if fs.indexed.has(n.id) {
+		links := n.linkDelta.Load() + 1
+		m.indexed, m.before, m.after = true, links, links-1
+	} else {
+		count := fs.hidden.get(n.id)
+		m.before, m.after = count, count+1
+	}
+	remove := m.make(fs, d, name)
+	return func() {
+		remove()
+		unlock()
+	}
 }
 
 // make makes the note. One that cannot be made is not worth an error: fsck finds a count

@@ -192,7 +192,7 @@
 // it went to another object meanwhile (errReplaced), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
-// moment, under a lock of the object's own (modeLocks). A symbolic link mode-INODE-WAS-WIDE
+// moment, under a lock of the object's own (FS.modes). A symbolic link mode-INODE-WAS-WIDE
 // to the object, in the work directory, has it put back at the next start should the
 // process end in that moment.
 //

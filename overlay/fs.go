@@ -44,8 +44,12 @@ type FS struct {
 	young   youngFiles
 	copies  copyUps
 	belows  *belowIndexes
-	modes   modeLocks
 	journal *journal
+	// modes are held, by inode numbers, while modes change: what is widened for a moment must
+	// not be taken for the mode that was set, nor be put back over a new one.
+	modes numberLocks
+	// counts are held, by fileids, while the lower names of a file change that has several.
+	counts numberLocks
 	// epoch counts the refreshes; refreshing is held by each.
 	epoch      atomic.Uint64
 	refreshing sync.Mutex

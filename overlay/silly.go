@@ -240,6 +240,9 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 	if old != nil && !t.silly && t.layer == 0 && t.st.nlink == 1 {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
+	if old != nil && !t.silly {
+		defer fs.noteCount(old, dst.node, to, t)()
+	}
 	stored := fs.silly.stored(src.node.id, n.id, silly)
 	fs.name(n, dst.node, name, 0)
 	if err := sysRenameAt(dir.fd, cString(stored), dst.dir.fd, to); err != nil {

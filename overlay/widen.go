@@ -1,47 +1,10 @@
 package overlay
 
 import (
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// modeLocks serialises changes of an object's mode: what is widened for a moment
-// must not be taken for the mode that was set, nor be put back over a new one.
-type modeLocks struct {
-	mu   sync.Mutex
-	held map[uint64]*modeLock // by inode number
-}
-
-type modeLock struct {
-	mu    sync.Mutex
-	users int
-}
-
-// lock gives the function that unlocks.
-func (l *modeLocks) lock(ino uint64) (unlock func()) {
-	l.mu.Lock()
-	m := l.held[ino]
-	if m == nil {
-		if l.held == nil {
-			l.held = make(map[uint64]*modeLock)
-		}
-		m = new(modeLock)
-		l.held[ino] = m
-	}
-	m.users++
-	l.mu.Unlock()
-	m.mu.Lock()
-	return func() {
-		m.mu.Unlock()
-		l.mu.Lock()
-		if m.users--; m.users == 0 {
-			delete(l.held, ino)
-		}
-		l.mu.Unlock()
-	}
-}
 
 // allowed calls f while the owner has more rights on an object of the upper than
 // its mode gives. Calls for a directory come before those for what is inside.
