@@ -111,7 +111,7 @@ func (t *target) fuzz(ctx context.Context, limit time.Duration) (text string, er
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, t.binary,
-		"-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.parallel=1", "-test.fuzzminimizetime=5s",
+		"-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.parallel=1", "-test.fuzzminimizetime=10x",
 		"-test.fuzzcachedir="+t.cache)
 	var out bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.Dir, &out, &out
