@@ -28,7 +28,8 @@ var errMountPoint = errors.New("leads into the mount point")
 // Resolve gives the layout with every symbolic link followed, or says why it
 // cannot be served: a server that reads through its own mount waits for itself,
 // layers inside one another show what was never put there, and what lies in a
-// layer is exported, which the state directory's key must not be.
+// layer is exported, which the state directory's key must not be. The work and state
+// directories have to belong to the caller, and to be writable by nobody else.
 //
 // Directories that are not there yet are no error, except lowers. The mount
 // point is not touched: it may be a mount whose server is not up yet.
@@ -48,22 +49,24 @@ func (l Layout) Resolve() (Layout, error) {
 	if err := separate(dirs, point); err != nil {
 		return l, err
 	}
-	resolved := fromDirs(l.MountPoint, dirs)
-	return resolved, checkLowers(dirs)
+	if err := checkLowers(dirs); err != nil {
+		return l, err
+	}
+	return fromDirs(l.MountPoint, dirs), checkOwn(dirs, os.Geteuid())
 }
 
 // dir is one directory of a layout.
 type dir struct {
 	flag, path string
-	// holds: nothing else may lie inside.
-	holds bool
+	// holds: nothing else may lie inside. own: nobody but the server changes it.
+	holds, own bool
 }
 
 func (l Layout) dirs() []dir {
 	dirs := []dir{
 		{flag: "--upper", path: l.Upper, holds: true},
-		{flag: "--work", path: l.Work, holds: true},
-		{flag: "--state", path: l.State},
+		{flag: "--work", path: l.Work, holds: true, own: true},
+		{flag: "--state", path: l.State, own: true},
 	}
 	for _, lower := range l.Lowers {
 		dirs = append(dirs, dir{flag: "--lower", path: lower, holds: true})

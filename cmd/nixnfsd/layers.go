@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
+	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -107,8 +109,11 @@ func (o *layersOptions) order(ctx context.Context, method, path string) (a layer
 		return a, err
 	}
 	err = control.Call(ctx, state, method, path, &a)
-	if errors.Is(err, control.ErrNotRunning) {
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
 		return a, &exitError{exitNotRunning, fmt.Errorf("no server runs with the state %s: start it, or give the --upper or --state that it was given", state)}
+	case errors.Is(err, fs.ErrPermission):
+		return a, fmt.Errorf("%w: it takes orders of its owner alone: run this as %s", err, mount.OwnerOf(state))
 	}
 	return a, err
 }
