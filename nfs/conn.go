@@ -2,7 +2,7 @@ package nfs
 
 import (
 	"errors"
-	"os"
+	"io"
 	"sync"
 	"time"
 
@@ -44,13 +44,13 @@ type conn struct {
 	working sync.WaitGroup
 }
 
-// newConn makes a conn for a peer of which first has been read.
-func newConn(p *peer, first []byte) *conn {
+// newConn makes a conn that reads src, of which first has been read.
+func newConn(p *peer, src io.Reader, first []byte) *conn {
 	c := &conn{peer: p, calls: make(chan struct{}, maxCalls)}
 	c.blocks = newBlocks(p.srv.blocks)
 	c.out = newSender(p.nc, c.release)
 	c.q = newRequest(p.srv, p.client)
-	c.in = oncrpc.NewReader(p.nc, c, maxRecord)
+	c.in = oncrpc.NewReader(src, c, maxRecord)
 	c.in.Unread(first)
 	return c
 }
@@ -58,7 +58,13 @@ func newConn(p *peer, first []byte) *conn {
 // run answers until there is nothing to do, which is errIdle, or the connection ends.
 func (c *conn) run() error {
 	err := c.read()
+	for err == errHalted && !c.settle() {
+		err = c.read()
+	}
 	c.flush()
+	if err == errHalted {
+		c.left = c.in.Rest()
+	}
 	if rec := c.in.Abandon(); rec != nil {
 		c.blocks.give(rec)
 	}
@@ -94,12 +100,13 @@ func (c *conn) read() error {
 // are still with workers, it waits again.
 func (c *conn) fill() error {
 	err := c.in.Fill()
-	switch {
-	case err == nil:
+	if err == nil {
 		c.hear()
 		return nil
-	case !errors.Is(err, os.ErrDeadlineExceeded) || c.isClosing():
-		return err
+	}
+	switch why := c.whyWaked(err); {
+	case why != errIdle:
+		return why
 	case c.in.Partial():
 		if !time.Now().Before(c.until) {
 			return err

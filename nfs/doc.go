@@ -49,6 +49,12 @@
 // All clients together cannot have the server hold more than 80 MiB. Of an idle connection
 // it keeps some KiB, and 2000 of them do not slow down the one that works.
 //
+// # Halts
+//
+// A server can be brought to rest between two calls (Halt) and go on, or leave its
+// connections to another Server, in another process too (Detach, Adopt): clients wait for a
+// moment and notice nothing, but that what they have not had committed is to be sent again.
+//
 // # Who is served
 //
 // AUTH_SYS calls of the owner and of root; anybody may call NULL and see the list

@@ -1,6 +1,7 @@
 package nfs
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -36,8 +37,10 @@ type peer struct {
 	client string
 	heard  atomic.Int64 // when something was read last, in nanoseconds of Server.clock
 
-	mu      sync.Mutex // guards closing, and setting the read deadline
-	closing bool
+	left []byte // the beginning of a call, of before the reading was halted
+
+	mu               sync.Mutex // guards what follows, and setting the read deadline
+	closing, halting bool
 }
 
 func newPeer(s *Server, nc net.Conn) *peer {
@@ -51,6 +54,12 @@ func (p *peer) run() {
 	err := errIdle
 	for err == errIdle {
 		err = p.turn()
+		if err == errHalted {
+			if !p.srv.peers.await(p) {
+				return // it is another's from now on
+			}
+			err = errIdle
+		}
 	}
 	if p.isClosing() {
 		p.part()
@@ -72,14 +81,25 @@ func (p *peer) part() {
 // turn waits for the client to call, and answers until it is idle again.
 func (p *peer) turn() error {
 	p.deadline(time.Time{})
+	src := p.source()
 	var first [1]byte
-	if _, err := p.nc.Read(first[:]); err != nil {
-		return err
+	if _, err := src.Read(first[:]); err != nil {
+		return p.whyWaked(err)
 	}
 	p.hear()
 	p.srv.peers.wake(p)
 	defer p.srv.peers.rest(p)
-	return newConn(p, first[:]).run()
+	return newConn(p, src, first[:]).run()
+}
+
+// source is the connection, behind what was read of it before a halt.
+func (p *peer) source() io.Reader {
+	if len(p.left) == 0 {
+		return p.nc
+	}
+	left := bytes.NewReader(p.left)
+	p.left = nil
+	return io.MultiReader(left, p.nc)
 }
 
 // clock is the time since the server was made: who sets the machine's clock does not
@@ -108,7 +128,7 @@ func (p *peer) ended(err error) {
 func (p *peer) deadline(t time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closing {
+	if !p.closing && !p.halting {
 		_ = p.nc.SetReadDeadline(t) // fails only when the connection is closed
 	}
 }
@@ -139,6 +159,8 @@ type peers struct {
 	closed bool
 	all    map[*peer]struct{}
 	busy   map[*peer]struct{} // those that have a conn
+	active int                // connections and accept loops that are not halted
+	halted *halt              // the halt that there is
 }
 
 func newPeers(limit int) *peers {
@@ -176,12 +198,17 @@ func (s *peers) enter(p *peer) bool {
 	}
 	s.all[p] = struct{}{}
 	s.running.Add(1)
+	s.tally(1)
+	if s.halted != nil {
+		p.halt(true)
+	}
 	return true
 }
 
 func (s *peers) leave(p *peer) {
 	s.mu.Lock()
 	delete(s.all, p)
+	s.tally(-1)
 	s.mu.Unlock()
 	<-s.seats
 	s.running.Done()

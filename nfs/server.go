@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -90,6 +91,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.listen(l) {
 		return ErrServerClosed
 	}
+	defer s.unlisten(l)
 	for {
 		nc, err := l.Accept()
 		switch {
@@ -97,6 +99,8 @@ func (s *Server) Serve(l net.Listener) error {
 			s.accept(nc)
 		case s.isClosed():
 			return ErrServerClosed
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.peers.await(nil)
 		case passes(err):
 			s.log.WithField(fieldErr, err).Warn("cannot accept a connection")
 			time.Sleep(acceptPause)
@@ -121,8 +125,16 @@ func (s *Server) listen(l net.Listener) bool {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.listeners[l] = struct{}{}
+		s.peers.start()
 	}
 	return !s.closed
+}
+
+func (s *Server) unlisten(l net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	s.peers.finish()
 }
 
 func (s *Server) isClosed() bool {
@@ -134,10 +146,16 @@ func (s *Server) isClosed() bool {
 // accept serves a connection.
 func (s *Server) accept(nc net.Conn) {
 	s.keep(nc)
+	s.Adopt(Conn{Conn: nc})
+}
+
+// Adopt serves a connection that another Server had, or a new one.
+func (s *Server) Adopt(c Conn) {
 	s.peers.seat()
-	p := newPeer(s, nc)
+	p := newPeer(s, c.Conn)
+	p.left = c.Unread
 	if !s.peers.enter(p) {
-		nc.Close()
+		c.Close()
 		return
 	}
 	go func() {

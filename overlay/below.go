@@ -52,6 +52,13 @@ type belowIndexes struct {
 	names   atomic.Int64 // in all of them
 	work    sync.WaitGroup
 	started time.Time
+	closed  atomic.Bool
+}
+
+// close ends what is being made.
+func (b *belowIndexes) close() {
+	b.closed.Store(true)
+	b.work.Wait()
 }
 
 func newBelowIndexes() *belowIndexes { return &belowIndexes{started: time.Now()} }
@@ -151,7 +158,7 @@ func (x *belowIndex) read(fs *FS, d *node, part *stackPart) error {
 		if _, known := x.first[hash]; known || !ok {
 			return nil
 		}
-		if fs.belows.names.Load()+int64(len(x.first)) >= maxBelow {
+		if fs.belows.names.Load()+int64(len(x.first)) >= maxBelow || fs.belows.closed.Load() {
 			return errBelowFull
 		}
 		x.first[hash] = uint8(part.layer)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,6 +62,8 @@ type FS struct {
 	tmp      atomic.Uint64 // names in the work directory
 	noNowait atomic.Bool   // the upper cannot tell whether a read would wait
 	locks    []*os.File    // that keep other servers away
+	// inherited are locks of a predecessor on directories that have not been locked yet.
+	inherited []*os.File
 }
 
 // hashKey0 and hashKey1 only have to be the same at every start.
@@ -75,6 +78,7 @@ func Open(o Options) (*FS, error) {
 	o.setDefaults()
 	fs := newFS(&o)
 	err := fs.open(&o)
+	err = errors.Join(err, closeAll(fs.inherited))
 	if err != nil {
 		return nil, errors.Join(err, fs.Close())
 	}
@@ -83,7 +87,7 @@ func Open(o Options) (*FS, error) {
 
 func newFS(o *Options) *FS {
 	return &FS{
-		readOnly: o.ReadOnly, nodes: newNodeTable(), origins: newOriginCache(),
+		readOnly: o.ReadOnly, inherited: slices.Clone(o.Locks), nodes: newNodeTable(), origins: newOriginCache(),
 		files: newFileCache(maxOpen(o.MaxOpen)), belows: newBelowIndexes(),
 		uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
@@ -150,6 +154,7 @@ func (fs *FS) lock(dir string) error {
 	if err != nil {
 		return err
 	}
+	f = fs.inherit(f)
 	fs.locks = append(fs.locks, f)
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {
@@ -270,7 +275,7 @@ func (fs *FS) readRootMarks(s *stack) error {
 
 // Close closes the overlay and gives up the lock.
 func (fs *FS) Close() error {
-	fs.belows.work.Wait()
+	fs.belows.close()
 	err := fs.journal.close()
 	fs.young.closeAll()
 	fs.files.shrink()
@@ -282,10 +287,7 @@ func (fs *FS) Close() error {
 			n.dir.stack.Load().parts[i].dir.drop()
 		}
 	}
-	for _, f := range fs.locks {
-		err = errors.Join(err, f.Close())
-	}
-	return err
+	return errors.Join(err, closeAll(fs.locks))
 }
 
 // Root names the root directory.

@@ -100,6 +100,20 @@ func (d *Reader) nextFragment() error {
 // Partial reports whether part of a record has arrived.
 func (d *Reader) Partial() bool { return d.within || d.w > d.r }
 
+// Rest gives what has been read behind the last record, as the beginning of a stream in which
+// the fragments that have arrived of the next are one.
+func (d *Reader) Rest() []byte {
+	var b []byte
+	if d.within {
+		mark := uint32(len(d.a.rec) + d.a.need)
+		if d.a.last {
+			mark |= lastFragment
+		}
+		b = append(binary.BigEndian.AppendUint32(nil, mark), d.a.rec...)
+	}
+	return append(b, d.buf[d.r:d.w]...)
+}
+
 // Abandon gives back the memory of a record that will never be whole, if any.
 func (d *Reader) Abandon() []byte {
 	rec := d.a.rec
