@@ -45,6 +45,8 @@ func (fs *FS) Layers() []Layer {
 
 const (
 	mendRestart = "put it back, or start the server again with the directories that there are now"
+	mendFull    = "make room on its file system, or have the quota raised"
+	mendDisk    = "see what the system's log says of its disk, have the file system checked and mounted again, and start the server again"
 	mendMarks   = "serve the upper that it is as an upper, or copy what it shows"
 )
 
@@ -70,20 +72,52 @@ func (l *Layer) examine(fs *FS, fd int) {
 	l.rights(fs, fd)
 }
 
-// rights finds out whether the server may do what it has to.
+// rights finds out whether the server may do what it has to, and whether it can.
 func (l *Layer) rights(fs *FS, fd int) {
 	mode, need := uint32(unix.R_OK|unix.X_OK), "cannot be read"
-	if l.Kind == "upper" && !fs.readOnly {
+	writes := l.Kind == "upper" && !fs.readOnly
+	if writes {
 		mode, need = mode|unix.W_OK, "cannot be written to"
 	}
 	if err := unix.Faccessat(fd, ".", mode, 0); err != nil && err != syscall.ENOENT {
 		l.problem("give its owner the right, or choose a directory of yours", "%s: %v", need, err)
+	} else if writes {
+		l.write(fs)
 	}
 	var b [2]byte
 	if _, err := getMark(fd, &dotName[0], markLayered, b[:]); err == nil && l.Kind == "lower" {
 		l.problem(mendMarks, "was itself served as an upper over other directories, which are missing beneath it here")
 	}
 }
+
+// write makes a file beside the upper: that its file system is full, or turned read-only
+// upon an error, shows in no other way.
+func (l *Layer) write(fs *FS) {
+	err := fs.tryWork()
+	switch {
+	case err == nil:
+	case isFull(err):
+		l.problem(mendFull, "cannot be written to: %v", err)
+	default:
+		l.problem(mendDisk, "cannot be written to: %v", err)
+	}
+}
+
+func (fs *FS) tryWork() error {
+	work, err := fs.dirFD(fs.work, 0)
+	if err != nil {
+		return err
+	}
+	defer work.release()
+	name := cString(fs.tmpName())
+	if err := fs.makeEmpty(work.fd, name); err != nil {
+		return err
+	}
+	return sysUnlinkAt(work.fd, name, 0)
+}
+
+// isFull reports whether there is no room, or none for the user.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func (l *Layer) problem(mend, format string, args ...any) {
 	l.Problems = append(l.Problems, LayerProblem{What: fmt.Sprintf(format, args...), Mend: mend})

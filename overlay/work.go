@@ -194,7 +194,7 @@ func (fs *FS) tryUpper(o *Options) error {
 	name, other := cString(fs.tmpName()), cString(fs.tmpName())
 	fd, err := sysOpenAt(work.fd, name, openMake, 0o600)
 	if err != nil {
-		return &UnfitError{Dir: o.Work, Reason: "cannot be written to", Err: err}
+		return unwritable(o.Work, err)
 	}
 	defer unix.Close(fd)
 	defer sysUnlinkAt(work.fd, name, 0)
@@ -206,7 +206,7 @@ func (fs *FS) tryUpper(o *Options) error {
 		return unfit("is on a file system where times cannot be set", err)
 	}
 	if err := fs.tryExchange(work.fd, name); err != nil {
-		return &UnfitError{Dir: o.Work, Reason: "cannot be written to", Err: err}
+		return unwritable(o.Work, err)
 	}
 	if len(o.Lowers) == 0 {
 		return nil
@@ -215,6 +215,15 @@ func (fs *FS) tryUpper(o *Options) error {
 		return unfit("is on a file system without user extended attributes, which lower directories need", err)
 	}
 	return nil
+}
+
+// unwritable says why nothing can be made in a directory.
+func unwritable(dir string, err error) error {
+	e := &UnfitError{Dir: dir, Reason: "cannot be written to", Err: err}
+	if isFull(err) {
+		e.Mend = mendFull
+	}
+	return e
 }
 
 // tmpPrefix starts the names of what is half made, as in overlayfs.

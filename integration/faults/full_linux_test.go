@@ -1,0 +1,100 @@
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+)
+
+// btrfsQuota is a disk with room on which the store may have little.
+func btrfsQuota(t *testing.T) *disk {
+	_, err := exec.LookPath("mkfs.btrfs")
+	testenv.Require(t, err == nil, "mkfs.btrfs is not installed")
+	d := newDisk(t, 256<<20, "loop", "mkfs.btrfs", "-q")
+	d.tool("btrfs", "quota", "enable", d.point)
+	d.tool("btrfs", "qgroup", "limit", "32M", d.point)
+	return d
+}
+
+// A disk that is full, or a quota that is used up, with the store and the server's state on
+// it, is told to who writes, and by `nixnfsd layers`. What was acknowledged stays, also over
+// a restart, reading and removing go on, and with room again everything does.
+func TestFull(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		disk func(*testing.T) *disk
+		want nfsclient.Status
+		// enlarge makes room for a server to start, where it takes some.
+		enlarge []string
+	}{
+		{"disk", ext4, nfsclient.ErrNoSpc, nil},
+		{"quota", btrfsQuota, nfsclient.ErrDQuot, []string{"btrfs", "qgroup", "limit", "48M"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := tt.disk(t)
+			s := newServer(t, d.point)
+			c := newClient(t, s)
+			data := bytes.Repeat([]byte("acknowledged"), 10_000)
+			kept := c.put("kept", data)
+			files, err := c.fill()
+			wantStatus(t, "write without room", err, tt.want)
+			t.Logf("%d files of 1 MiB until then", len(files))
+			c.check(kept, data, files)
+			s.kill()
+			if tt.enlarge != nil {
+				s.isRefused("make room on its file system")
+				d.tool(append(tt.enlarge, d.point)...)
+			}
+			s.start()
+			c.check(kept, data, files)
+			_, err = c.fillOn(len(files))
+			wantStatus(t, "write without room", err, tt.want)
+			must(t, c.remove(c.root, filler(0)))
+			must(t, c.remove(c.root, filler(1)))
+			c.holds("what is written with room again", c.put("after", data), data)
+			must(t, c.rename(c.root, "after", "renamed"))
+			c.check(kept, data, files[2:])
+			s.checkStore()
+		})
+	}
+}
+
+func filler(i int) string { return fmt.Sprint("filler-", i) }
+
+// fill makes files of 1 MiB until there is no room for one. It gives those that are on disk,
+// and the error.
+func (c *client) fill() (files []nfsclient.FH, err error) { return c.fillOn(0) }
+
+// fillOn is fill where there are files already.
+func (c *client) fillOn(have int) (files []nfsclient.FH, err error) {
+	c.t.Helper()
+	for {
+		fh, err := c.create(c.root, filler(have+len(files)))
+		if err == nil {
+			err = c.write(fh, 0, fillerData(fh), nfsclient.FileSync)
+		}
+		if err != nil {
+			return files, err
+		}
+		files = append(files, fh)
+	}
+}
+
+// fillerData differs from file to file.
+func fillerData(fh nfsclient.FH) []byte {
+	return bytes.Repeat([]byte(fh), 1<<20/len(fh))
+}
+
+// check compares what was acknowledged.
+func (c *client) check(kept nfsclient.FH, data []byte, files []nfsclient.FH) {
+	c.t.Helper()
+	c.holds("the file from before", kept, data)
+	for i, fh := range files {
+		c.holds(filepath.Join("file", fmt.Sprint(i)), fh, fillerData(fh))
+	}
+}
