@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -201,7 +200,7 @@ func (c *checker) checkIndex() error {
 
 func (c *checker) checkIndexEntry(o *object) error {
 	name := goString(o.name)
-	if id, ok := parseIndexName(name); ok && indexName(id) == name && !o.st.isDir() {
+	if id, ok := parseIndexName(name); ok && !o.st.isDir() {
 		c.checkIndexed(o, id)
 		return nil
 	}
@@ -328,15 +327,6 @@ func (c *checker) recount(id ID, have, want int32) {
 			return sysRenameAt(fd, cString(hiddenName(id, have)), fd, cString(hiddenName(id, want)))
 		})
 	})
-}
-
-// parseHiddenName takes the name of a count apart.
-func parseHiddenName(name string) (id ID, n int32, ok bool) {
-	left, right, _ := strings.Cut(name, "-")
-	id, isID := parseIndexName(left)
-	count, err := strconv.ParseInt(right, 10, 32)
-	n = int32(count)
-	return id, n, isID && err == nil && n > 0 && hiddenName(id, n) == name+"\x00"
 }
 
 // checkJournal looks at the state directory's journal. One of another run of the

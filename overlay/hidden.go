@@ -42,16 +42,22 @@ func (h *hiddenNames) set(id ID, n int32) (old int32) {
 // load takes in a count from the name of an index entry. Of two for one ID, which a
 // crash can leave, the larger is newer.
 func (h *hiddenNames) load(name string) {
-	left, right, ok := strings.Cut(name, "-")
-	id, isID := parseIndexName(left)
-	n, err := strconv.ParseInt(right, 10, 32)
-	if ok && isID && err == nil && int32(n) > h.get(id) {
-		h.set(id, int32(n))
+	if id, n, ok := parseHiddenName(name); ok && n > h.get(id) {
+		h.set(id, n)
 	}
 }
 
 func hiddenName(id ID, n int32) string {
 	return indexName(id) + "-" + strconv.FormatInt(int64(n), 10) + "\x00"
+}
+
+// parseHiddenName takes the name of a count apart.
+func parseHiddenName(name string) (id ID, n int32, ok bool) {
+	left, right, _ := strings.Cut(name, "-")
+	id, isID := parseIndexName(left)
+	count, err := strconv.ParseInt(right, 10, 32)
+	n = int32(count)
+	return id, n, isID && err == nil && n > 0 && hiddenName(id, n) == name+"\x00"
 }
 
 // hideName counts one more hidden name of a lower file with several.

@@ -53,10 +53,16 @@ func indexName(id ID) string {
 	return hex.EncodeToString(b[:])
 }
 
+// parseIndexName takes only what indexName gives: under another spelling nothing would be
+// found again.
 func parseIndexName(s string) (id ID, ok bool) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != 16 {
 		return id, false
 	}
-	return ID{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}, true
+	id = ID{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	if indexName(id) != s {
+		return ID{}, false
+	}
+	return id, true
 }

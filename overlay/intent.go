@@ -43,7 +43,7 @@ func decodeIntent(b []byte) (i intent, ok bool) {
 	}
 	_, err := fmt.Sscanf(string(parts[0]), "%x %x %x %x", &i.moved.Fileid, &i.moved.Gen, &i.left.Fileid, &i.left.Gen)
 	i.from, i.to = string(parts[1]), string(parts[2])
-	return i, err == nil
+	return i, err == nil && bytes.Equal(i.encode(), b)
 }
 
 // displace moves n from a name that lower layers have onto that of an object, of which t

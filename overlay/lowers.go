@@ -30,12 +30,16 @@ func loadLowers(work string) (lowers []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read which lower directories there were: %w", err)
 	}
+	return decodeLowers(b), nil
+}
+
+func decodeLowers(b []byte) (lowers []string) {
 	for line := range strings.Lines(string(b)) {
 		if path, err := strconv.Unquote(strings.TrimSpace(line)); err == nil {
 			lowers = append(lowers, path)
 		}
 	}
-	return lowers, nil
+	return lowers
 }
 
 // keepLowers notes the lower directories. On a full disk the note can wait.

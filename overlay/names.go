@@ -121,7 +121,7 @@ func isLongName(stored []byte) bool {
 // or a long one.
 func shownName(stored []byte) (name []byte, ok bool) {
 	if firstEscape(stored) == len(stored) {
-		return stored, true
+		return stored, len(stored) <= maxName
 	}
 	name, ok = unescape(stored)
 	if !ok || !canBeShown(name) || !bytes.Equal(storedName(name), stored) {

@@ -95,18 +95,6 @@ func TestStoredNamesAreTold(t *testing.T) {
 	})
 }
 
-func FuzzShownName(f *testing.F) {
-	for _, s := range []string{"a", "^a", "%c3%a9", "%~vzj66t5es445656pyh2aoray6553tgya", "%", "漢", "\xff"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, stored []byte) {
-		name, ok := shownName(stored)
-		if ok && !bytes.Equal(storedName(name), stored) {
-			t.Errorf("%q is shown as %q, which is stored as %q", stored, name, storedName(name))
-		}
-	})
-}
-
 func TestInertRunes(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		s := string(r)

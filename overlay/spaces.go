@@ -20,12 +20,17 @@ const maxSpace = 1<<(63-spaceShift) - 1
 // spaces are the numbers by the lower directories' paths.
 type spaces map[string]uint64
 
-// loadSpaces reads the numbers. A line that is none tells nothing.
+// loadSpaces reads the numbers.
 func loadSpaces(work string) (spaces, error) {
 	b, err := readRegular(filepath.Join(work, spacesName))
 	if err != nil {
 		return nil, fmt.Errorf("read the numbers of file systems: %w", err)
 	}
+	return decodeSpaces(b), nil
+}
+
+// decodeSpaces passes over lines that are none.
+func decodeSpaces(b []byte) spaces {
 	s := spaces{}
 	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
 		var n uint64
@@ -34,7 +39,7 @@ func loadSpaces(work string) (spaces, error) {
 			s[path] = n
 		}
 	}
-	return s, nil
+	return s
 }
 
 // numberLayers numbers the file systems of the layers: the upper's is 0. On a full disk

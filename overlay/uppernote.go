@@ -18,18 +18,23 @@ type upperNote struct {
 
 func (n upperNote) encode() []byte { return fmt.Appendf(nil, "%s %q\n", indexName(n.root), n.path) }
 
-// loadUpperNote reads whose a work directory is. What is no note tells nothing.
+// loadUpperNote reads whose a work directory is.
 func loadUpperNote(work string) (n upperNote, err error) {
 	b, err := readRegular(filepath.Join(work, upperName))
 	if err != nil {
 		return n, fmt.Errorf("read which upper the work directory is of: %w", err)
 	}
+	return decodeUpperNote(b), nil
+}
+
+// decodeUpperNote gives nothing for what is no note.
+func decodeUpperNote(b []byte) (n upperNote) {
 	var root, path string
 	if _, err := fmt.Sscanf(string(b), "%s %q\n", &root, &path); err == nil {
 		n.root, _ = parseIndexName(root)
 		n.path = path
 	}
-	return n, nil
+	return n
 }
 
 // upperNotes gives what a work directory says of its upper, zero where it says nothing, and
