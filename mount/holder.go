@@ -1,12 +1,12 @@
 package mount
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 )
 
 // Holder is the process that listens at an address, as far as the system tells.
@@ -32,52 +32,10 @@ func (h Holder) String() string {
 // unknownHolder is what is said where the system does not tell.
 var unknownHolder = Holder{UID: -1}
 
-// listener is a listening socket of /proc/net/tcp or tcp6.
-type listener struct {
-	addr  netip.AddrPort
-	uid   int
-	inode string
-}
-
-// parseProcNet reads the listening sockets out of /proc/net/tcp or tcp6
-// (proc_net(5)). Lines that are not understood are passed over: without them
-// only a message is less exact.
-func parseProcNet(text string) []listener {
-	const listen = "0A"
-	var found []listener
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) < 10 || f[3] != listen {
-			continue
-		}
-		addr, ok := parseProcAddr(f[1])
-		uid, err := strconv.Atoi(f[7])
-		if ok && err == nil {
-			found = append(found, listener{addr: addr, uid: uid, inode: f[9]})
-		}
-	}
-	return found
-}
-
-// parseProcAddr reads "0100007F:2F11": the address as words in the byte order
-// of the machine, which is little on all that Go and we know, and the port.
-func parseProcAddr(s string) (netip.AddrPort, bool) {
-	host, port, _ := strings.Cut(s, ":")
-	raw, err := hex.DecodeString(host)
-	n, perr := strconv.ParseUint(port, 16, 16)
-	if err != nil || perr != nil || len(raw)%4 != 0 {
-		return netip.AddrPort{}, false
-	}
-	for i := 0; i < len(raw); i += 4 {
-		binary.LittleEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
-	}
-	addr, ok := netip.AddrFromSlice(raw)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), ok
-}
-
-// takes reports whether the socket keeps others from listening at addr.
-func (l *listener) takes(addr netip.AddrPort) bool {
-	return l.addr.Port() == addr.Port() && (l.addr.Addr() == addr.Addr().Unmap() || l.addr.Addr().IsUnspecified())
+// takes reports whether a socket listens and keeps others from listening at addr.
+func takes(s *procnet.Socket, addr netip.AddrPort) bool {
+	at := s.Local
+	return s.State == procnet.Listen && at.Port() == addr.Port() && (at.Addr() == addr.Addr().Unmap() || at.Addr().IsUnspecified())
 }
 
 // parseLsof reads the first process of `lsof -Fpcu` (lsof(8), OUTPUT FOR OTHER

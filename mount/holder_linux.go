@@ -2,25 +2,22 @@ package mount
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 )
 
 // ListenerAt says who listens at addr. Without root it can name the process
 // only when that is the caller's own.
 func ListenerAt(_ context.Context, addr netip.AddrPort) Holder {
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // no IPv6, or no /proc: less is known
-		}
-		for _, l := range parseProcNet(string(text)) {
-			if l.takes(addr) {
-				return socketHolder(&l)
-			}
+	for s := range procnet.TCP() {
+		if takes(&s, addr) {
+			return socketHolder(&s)
 		}
 	}
 	return unknownHolder
@@ -28,15 +25,16 @@ func ListenerAt(_ context.Context, addr netip.AddrPort) Holder {
 
 // socketHolder looks for the process that has the socket open. Only the links
 // of /proc are read, never what they lead to.
-func socketHolder(l *listener) Holder {
-	h := Holder{UID: l.uid}
+func socketHolder(s *procnet.Socket) Holder {
+	h := Holder{UID: int(s.UID)}
+	link := fmt.Sprintf("socket:[%d]", s.Inode)
 	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
 		return h
 	}
 	for _, fd := range fds {
 		target, err := os.Readlink(fd)
-		if err != nil || target != "socket:["+l.inode+"]" {
+		if err != nil || target != link {
 			continue
 		}
 		process := filepath.Dir(filepath.Dir(fd))

@@ -6,37 +6,14 @@ import (
 	"os"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 )
 
-const procNetTCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:2F11 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 100 0 0 10 0
-   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 99 1 0000000000000000 100 0 0 10 0
-   2: 0100007F:2F11 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0000000000000000 20 4 30 10 -1
-   3: nonsense
-   4: 0100007F 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4713 1
-`
-
-const procNetTCP6 = `  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   501        0 5 1 0000000000000000 100 0 0 10 0
-   1: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   501        0 6 1 0000000000000000 100 0 0 10 0
-`
-
-func TestParseProcNet(t *testing.T) {
-	got := append(parseProcNet(procNetTCP), parseProcNet(procNetTCP6)...)
-	want := []listener{
-		{netip.MustParseAddrPort("127.0.0.1:12049"), 1000, "4711"},
-		{netip.MustParseAddrPort("0.0.0.0:22"), 0, "99"},
-		{netip.MustParseAddrPort("[::1]:8080"), 501, "5"},
-		{netip.MustParseAddrPort("127.0.0.1:8081"), 501, "6"},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(listener{}), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestTakes(t *testing.T) {
+	addr := netip.MustParseAddrPort("127.0.0.1:12049")
+	if takes(&procnet.Socket{Local: addr, State: procnet.Established}, addr) {
+		t.Error("a connection keeps others from listening")
+	}
 	tt := []struct {
 		socket, addr string
 		want         bool
@@ -48,8 +25,8 @@ func TestTakes(t *testing.T) {
 		{"127.0.0.1:12050", "127.0.0.1:12049", false},
 	}
 	for _, tc := range tt {
-		l := listener{addr: netip.MustParseAddrPort(tc.socket)}
-		if got := l.takes(netip.MustParseAddrPort(tc.addr)); got != tc.want {
+		s := procnet.Socket{Local: netip.MustParseAddrPort(tc.socket), State: procnet.Listen}
+		if got := takes(&s, netip.MustParseAddrPort(tc.addr)); got != tc.want {
 			t.Errorf("%s for %s: got %v, want %v", tc.socket, tc.addr, got, tc.want)
 		}
 	}
