@@ -24,6 +24,35 @@ const (
 	permX = 1
 )
 
+// permit judges a call of one who is neither the owner nor root. With Options.ShareRead he may
+// read what the mode lets him; a file also where he may execute it, for that takes
+// reading (RFC 1813 §4.4). What lies behind directories that he may not search he has no
+// handles of.
+func (q *request) permit() error {
+	if q.proc.access != reads || !q.srv.shared {
+		return statusAcces
+	}
+	if q.err != nil || !q.proc.is(searches|contents) {
+		return q.err
+	}
+	if err := q.srv.fs.Getattr(q.id, &q.attr); err != nil {
+		return err
+	}
+	p := permissions(&q.attr, &q.call.Cred)
+	q.list.bare = p&permX == 0
+	need := uint32(permR)
+	switch {
+	case q.proc.is(searches):
+		need = permX
+	case !q.attr.IsDir():
+		need = permR | permX
+	}
+	if p&need == 0 {
+		return statusAcces
+	}
+	return nil
+}
+
 // allowed gives what the caller may do with an object, as its mode says. That
 // the owner's READ and WRITE succeed whatever the mode (NFS has no open files)
 // makes no difference here: it is by ACCESS that open(2) is refused.

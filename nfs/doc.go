@@ -57,9 +57,16 @@
 //
 // # Who is served
 //
-// AUTH_SYS calls of the owner and of root; anybody may call NULL and see the list
-// of exports. Credentials are a claim (RFC 5531 §14): by themselves they keep out
-// nobody who can connect and means harm. File handles carry a message
+// A connection has to be the owner's or root's: Options.PeerUID tells whose it is, before
+// anything is read from it. Who is refused is hung up on without a word, and takes
+// nobody's place. (Kernels connect as root, for whoever mounts.)
+//
+// Then each call is judged by its AUTH_SYS credential: those of the owner and of root
+// are answered, and with Options.ShareRead the reading ones of others, as far as the mode
+// lets them; the rest get NFS3ERR_ACCES. Anybody may call NULL and see the list of exports. By
+// itself a credential is a claim (RFC 5531 §14); what makes it true is that on a connection of root's
+// it is the kernel who makes it. The owner can claim to be root: he gets nothing by that, since the
+// server does everything as the owner. File handles carry a message
 // authentication code, so that none can be made up.
 //
 // The server does what it does as the user that it runs as. ACCESS tells what the

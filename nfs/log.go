@@ -11,6 +11,9 @@ const (
 	fieldStatus = "status"
 	fieldErr    = "err"
 	fieldStack  = "stack"
+	fieldUID    = "uid"
+	// fieldRefused counts the connections that a line stands for.
+	fieldRefused = "refused"
 )
 
 // trace logs a call that was answered: changes at level debug, others at trace.

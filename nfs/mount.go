@@ -58,7 +58,7 @@ func decodePath(q *request) {
 
 // runMnt lets a client have the root. "/" is another name of the export.
 func runMnt(q *request) error {
-	if q.stranger() {
+	if q.stranger() && !q.srv.shared {
 		return statusAcces
 	}
 	path := string(bytes.TrimRight(q.name, "/"))

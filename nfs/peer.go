@@ -188,7 +188,27 @@ func (s *peers) seat() {
 	}
 }
 
-// enter counts a connection in that has a seat, unless the server is closed.
+// arrive counts a connection in, unless the server is closed. It is not a peer's yet.
+func (s *peers) arrive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.running.Add(1)
+	s.tally(1)
+	return true
+}
+
+// depart ends what arrive began.
+func (s *peers) depart() {
+	s.mu.Lock()
+	s.tally(-1)
+	s.mu.Unlock()
+	s.running.Done()
+}
+
+// enter takes a connection up that has a seat, unless the server is closed.
 func (s *peers) enter(p *peer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,21 +217,18 @@ func (s *peers) enter(p *peer) bool {
 		return false
 	}
 	s.all[p] = struct{}{}
-	s.running.Add(1)
-	s.tally(1)
 	if s.halted != nil {
 		p.halt(true)
 	}
 	return true
 }
 
+// leave ends what enter began.
 func (s *peers) leave(p *peer) {
 	s.mu.Lock()
 	delete(s.all, p)
-	s.tally(-1)
 	s.mu.Unlock()
 	<-s.seats
-	s.running.Done()
 }
 
 // stop lets nobody in any more, and ends the reading of all.

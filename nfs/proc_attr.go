@@ -51,7 +51,11 @@ func decodeAccess(q *request) {
 
 func okAccess(q *request) {
 	q.postOp(true, &q.attr)
-	q.e.Uint32(q.mask & allowed(&q.attr, &q.call.Cred))
+	bits := q.mask & allowed(&q.attr, &q.call.Cred)
+	if q.stranger() {
+		bits &= accessRead | accessLookup | accessExecute
+	}
+	q.e.Uint32(bits)
 }
 
 func runReadlink(q *request) (err error) {

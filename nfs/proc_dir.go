@@ -24,8 +24,9 @@ const (
 // listing is the room that entries have in a reply.
 type listing struct {
 	plus  bool
-	room  int // for whole entries
-	names int // for what is no attribute or handle (dircount)
+	bare  bool // no attributes and handles: the caller may not search the directory
+	room  int  // for whole entries
+	names int  // for what is no attribute or handle (dircount)
 	taken bool
 	full  bool
 }
@@ -59,7 +60,7 @@ func runReaddir(q *request) (err error) {
 	}
 	head := len(q.room(listHead))
 	q.e.B = q.e.B[:q.at+head]
-	q.eof, err = q.srv.fs.Readdir(q.caller, q.id, q.cookie, q.list.plus, &q.dirAttr, q.emit)
+	q.eof, err = q.srv.fs.Readdir(q.caller, q.id, q.cookie, q.list.plus && !q.list.bare, &q.dirAttr, q.emit)
 	if err == nil && q.list.full && !q.list.taken {
 		return statusTooSmall
 	}

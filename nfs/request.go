@@ -164,7 +164,9 @@ func (q *request) answer(mayBlock bool) (done bool) {
 // run checks what decoding could not, and calls the file system.
 func (q *request) run() error {
 	if q.proc.access != open && q.stranger() {
-		return statusAcces
+		if err := q.permit(); err != nil {
+			return err
+		}
 	}
 	if q.err != nil {
 		return q.err

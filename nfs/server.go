@@ -25,6 +25,11 @@ type Options struct {
 	// Owner is the uid whose calls are served; those of uid 0 are too, since the
 	// client's kernel calls as root on everybody's behalf.
 	Owner uint32
+	// PeerUID tells whose a connection is: one that is not the owner's or root's, or of which
+	// there is no telling, is closed. Nil lets everybody connect.
+	PeerUID func(net.Conn) (uid uint32, err error)
+	// ShareRead lets the calls of other users read what the modes let them.
+	ShareRead bool
 	// Log gets what an administrator wants to know, and with level debug or
 	// trace every change or call. Nil discards it.
 	Log *logrus.Logger
@@ -47,6 +52,8 @@ type Server struct {
 	fsid     uint64
 	export   string
 	owner    uint32
+	peerUID  func(net.Conn) (uint32, error)
+	shared   bool // Options.ShareRead
 	log      *logrus.Logger
 	verifier [8]byte // write verifier (RFC 1813 §3.3.7): another after each start
 	mounts   mounts
@@ -54,6 +61,8 @@ type Server struct {
 	blocks   *blockPool
 	requests sync.Pool
 	peers    *peers
+	doors    chan struct{} // taken by each connection that is not a peer's yet
+	refused  refusals
 	started  time.Time
 	alive    net.KeepAliveConfig // of connections
 
@@ -65,7 +74,8 @@ type Server struct {
 // New makes a Server. It does not take hold of anything that has to be closed.
 func New(o Options) *Server {
 	s := &Server{
-		fs: o.FS, handles: newHandles(o.Key), export: o.Export, owner: o.Owner, log: o.Log,
+		fs: o.FS, handles: newHandles(o.Key), export: o.Export, log: o.Log,
+		owner: o.Owner, peerUID: o.PeerUID, shared: o.ShareRead, doors: make(chan struct{}, maxDoors),
 		blocks: newBlockPool(), peers: newPeers(connLimit()), started: time.Now(), alive: keepAlive(),
 		listeners: map[net.Listener]struct{}{},
 	}
@@ -143,25 +153,55 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// accept serves a connection.
+// accept serves a connection, or closes it.
 func (s *Server) accept(nc net.Conn) {
-	s.keep(nc)
-	s.Adopt(Conn{Conn: nc})
+	if !s.peers.arrive() {
+		nc.Close()
+		return
+	}
+	s.doors <- struct{}{}
+	go func() {
+		var p *peer
+		if s.admit(nc) {
+			s.keep(nc)
+			p = s.enter(Conn{Conn: nc})
+		} else {
+			nc.Close()
+		}
+		<-s.doors
+		s.run(p)
+	}()
 }
 
-// Adopt serves a connection that another Server had, or a new one.
+// Adopt serves a connection that another Server had, which has admitted it.
 func (s *Server) Adopt(c Conn) {
+	if !s.peers.arrive() {
+		c.Close()
+		return
+	}
+	p := s.enter(c)
+	go s.run(p)
+}
+
+// enter gives a connection a seat, or closes it and gives nil.
+func (s *Server) enter(c Conn) *peer {
 	s.peers.seat()
 	p := newPeer(s, c.Conn)
 	p.left = c.Unread
 	if !s.peers.enter(p) {
 		c.Close()
-		return
+		return nil
 	}
-	go func() {
+	return p
+}
+
+// run serves a connection that has arrived, if there is one, until its end.
+func (s *Server) run(p *peer) {
+	defer s.peers.depart()
+	if p != nil {
 		p.run()
 		s.peers.leave(p)
-	}()
+	}
 }
 
 // Shutdown stops accepting connections and reading calls, waits until the calls

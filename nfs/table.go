@@ -5,7 +5,7 @@ type access uint8
 
 const (
 	open    access = iota // for everybody, without a credential too
-	reads                 // for the owner and root
+	reads                 // for the owner and root, and for others with Options.ShareRead
 	changes               // for the owner and root; repeating it may do harm
 )
 
@@ -13,9 +13,11 @@ const (
 type traits uint8
 
 const (
-	slow  traits = 1 << iota // goes to a worker at once
-	large                    // the reply may be large
-	plain                    // the result is no union: there is no status, and ok always follows
+	slow     traits = 1 << iota // goes to a worker at once
+	large                       // the reply may be large
+	plain                       // the result is no union: there is no status, and ok always follows
+	searches                    // others have to have the right to search the directory
+	contents                    // others have to have the right to read the object
 )
 
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
@@ -71,10 +73,10 @@ var nfsProgram = program{
 		{"NULL", open, plain, nothing, noRun, nothing, nothing},
 		{"GETATTR", reads, 0, decodeHandle, runGetattr, okGetattr, nothing},
 		{"SETATTR", changes, 0, decodeSetattr, runSetattr, putWcc, putWcc},
-		{"LOOKUP", reads, 0, decodeLookup, runLookup, okLookup, failLookup},
+		{"LOOKUP", reads, searches, decodeLookup, runLookup, okLookup, failLookup},
 		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp},
 		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp},
-		{"READ", reads, large, decodeRead, runRead, okRead, putPostOp},
+		{"READ", reads, large | contents, decodeRead, runRead, okRead, putPostOp},
 		{"WRITE", changes, 0, decodeWrite, runWrite, okWrite, putWcc},
 		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc},
 		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc},
@@ -84,8 +86,8 @@ var nfsProgram = program{
 		{"RMDIR", changes, 0, decodeRemove, runRmdir, putWcc, putWcc},
 		{"RENAME", changes, 0, decodeRename, runRename, putWcc2, putWcc2},
 		{"LINK", changes, 0, decodeLink, runLink, putLink, putLink},
-		{"READDIR", reads, slow | large, decodeReaddir, runReaddir, okReaddir, putPostOp},
-		{"READDIRPLUS", reads, slow | large, decodeReaddirplus, runReaddir, okReaddir, putPostOp},
+		{"READDIR", reads, slow | large | contents, decodeReaddir, runReaddir, okReaddir, putPostOp},
+		{"READDIRPLUS", reads, slow | large | contents, decodeReaddirplus, runReaddir, okReaddir, putPostOp},
 		{"FSSTAT", reads, 0, decodeHandle, runStat, okFsstat, putPostOp},
 		{"FSINFO", reads, 0, decodeHandle, runStat, okFsinfo, putPostOp},
 		{"PATHCONF", reads, 0, decodeHandle, runStat, okPathconf, putPostOp},

@@ -30,6 +30,7 @@ type world struct {
 	t                 *testing.T
 	o                 overlay.Options
 	wrap              func(nfs.FS) nfs.FS // when set, between server and overlay
+	shareRead         bool
 	addr              string
 	root              nfsclient.FH
 	stop              func()
@@ -76,7 +77,7 @@ func (w *world) start() {
 	if w.wrap != nil {
 		served = w.wrap(fs)
 	}
-	srv := nfs.New(nfs.Options{FS: served, Key: key, Export: export, Owner: uint32(os.Getuid())})
+	srv := nfs.New(nfs.Options{FS: served, Key: key, Export: export, Owner: uint32(os.Getuid()), ShareRead: w.shareRead})
 	stop := w.serve(srv)
 	w.stop = func() {
 		w.Close()

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/peeruid"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -30,7 +31,8 @@ type serveOptions struct {
 	address
 	dirOptions
 	logOptions
-	readOnly bool
+	readOnly  bool
+	shareRead bool
 }
 
 func newServeCommand() *cobra.Command {
@@ -51,6 +53,7 @@ upon SIGTERM or Ctrl-C, after it has answered what was asked.`,
 	opts.dirOptions.add(flags)
 	opts.address.add(flags)
 	flags.BoolVar(&opts.readOnly, "read-only", false, "let nothing be changed")
+	flags.BoolVar(&opts.shareRead, "share-read", false, "let the machine's other users read what the modes let them")
 	opts.logOptions.add(flags)
 	flags.SortFlags = false
 	return cmd
@@ -143,7 +146,9 @@ func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mou
 	if err != nil {
 		return fmt.Errorf("load the key of the file handles: %w", err)
 	}
-	server := nfs.New(nfs.Options{FS: fsys, Key: key, Export: opts.export, Owner: uint32(os.Getuid()), Log: log})
+	server := nfs.New(nfs.Options{
+		FS: fsys, Key: key, Export: opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: opts.shareRead, Log: log,
+	})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	where := layersAnswer{Address: listener.Addr().String(), Export: opts.export}
