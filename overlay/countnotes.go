@@ -43,20 +43,25 @@ func (fs *FS) noteCount(n, d *node, name *byte, f *found) (done func()) {
 		return func() {}
 	}
 	unlock := fs.counts.lock(n.id.Fileid)
-	_ = fs.attachLinks(n) // who met the file first may not have come to it yet
-	m := countNote{id: n.id}
-	if fs.indexed.has(n.id) {
-		links := n.linkDelta.Load() + 1
-		m.indexed, m.before, m.after = true, links, links-1
-	} else {
-		count := fs.hidden.get(n.id)
-		m.before, m.after = count, count+1
-	}
-	remove := m.make(fs, d, name)
+	remove := fs.nextCount(n).make(fs, d, name)
 	return func() {
 		remove()
 		unlock()
 	}
+}
+
+// nextCount is the note of a file that is about to lose a lower name. It is for who holds
+// the file's counts.
+func (fs *FS) nextCount(n *node) countNote {
+	if !fs.indexed.has(n.id) {
+		count := fs.hidden.get(n.id)
+		return countNote{n.id, false, count, count + 1}
+	}
+	if n.hasPlace(fs.index, []byte(indexName(n.id))) == nil { // who met it first is about to
+		_ = fs.attachIndex(n)
+	}
+	links := n.linkDelta.Load() + 1
+	return countNote{n.id, true, links, links - 1}
 }
 
 // make makes the note. One that cannot be made is not worth an error: fsck finds a count
