@@ -142,6 +142,15 @@ func (fs *FS) changeable(c Caller, id ID) (*node, error) {
 	return n, fs.copyUp(c, n)
 }
 
+// changeableDir is changeable for a directory, in which names are about to change.
+func (fs *FS) changeableDir(c Caller, id ID) (*node, error) {
+	d, err := fs.changeable(c, id)
+	if err == nil && !d.isDir() {
+		err = syscall.ENOTDIR
+	}
+	return d, err
+}
+
 // setattr is for who holds n.mu. What it opens tells the attributes from before, too.
 func (fs *FS) setattr(n *node, s *SetAttr, w *Change) error {
 	if s.SetSize {
@@ -241,7 +250,7 @@ func timeToSet(how SetTime, client Time, now time.Time) unix.Timespec {
 		ts, _ := unix.TimeToTimespec(now)
 		return ts
 	case ClientTime:
-		return unix.Timespec{Sec: client.Sec, Nsec: int64(client.Nsec)}
+		return timespec(client)
 	}
 	return unix.Timespec{Nsec: utimeOmit}
 }

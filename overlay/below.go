@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // belowIndex says in which lower layer of a directory a name is found first. With it a
@@ -174,13 +173,4 @@ func (fs *FS) setBelow(d *node, index *belowIndex) {
 	if old := d.dir.below.index.Swap(index); old != nil {
 		fs.belows.names.Add(-int64(len(old.first)))
 	}
-}
-
-// nameBytes is a C string without its end.
-func nameBytes(p *byte) []byte {
-	n := 0
-	for *(*byte)(unsafe.Add(unsafe.Pointer(p), n)) != 0 {
-		n++
-	}
-	return unsafe.Slice(p, n)
 }

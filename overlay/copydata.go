@@ -87,3 +87,29 @@ func (d *dataCopier) some(off, n int64) (int64, error) {
 	}
 	return int64(m), sysPwrite(d.to, buf[:m], off)
 }
+
+// copyXattrs copies the extended attributes that a copy gets.
+func copyXattrs(from, to int) error {
+	names := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(from, names)
+	if err != nil {
+		if err == unix.ENOTSUP {
+			return nil
+		}
+		return err
+	}
+	value := make([]byte, maxXattr)
+	for _, name := range splitNames(names[:n]) {
+		if !isCopied(name) {
+			continue
+		}
+		n, err := unix.Fgetxattr(from, name, value)
+		if err == nil {
+			err = unix.Fsetxattr(to, name, value[:n], 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

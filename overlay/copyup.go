@@ -219,10 +219,8 @@ func (c *copier) attributes() error {
 			return err
 		}
 	}
-	return t.utimes(timespec(c.st.atime), timespec(c.st.mtime))
+	return t.setTimes(c.st)
 }
-
-func timespec(t Time) unix.Timespec { return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
 
 // publish gives a copy its name in the upper, if the original still has it, and
 // makes it the object that clients know.
@@ -329,8 +327,7 @@ func (fs *FS) putInUpper(d *node, work int, tmp, name *byte) error {
 	if err = fs.ifAllowedTo(work, tmp, dir.fd, name, 0o700, intoClosed); err != nil {
 		return err
 	}
-	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
-	_ = t.utimes(timespec(st.atime), timespec(st.mtime)) // the name is there: it is too late to fail
+	_ = dirTarget(dir.fd).setTimes(&st) // the name is there: it is too late to fail
 	return nil
 }
 
@@ -547,8 +544,7 @@ func (fs *FS) cutOff(n *node) error {
 	next := s.with([]stackPart{top})
 	next.redirect = ""
 	n.dir.stack.Store(next)
-	t := target{fd: dir.fd, path: true, dirfd: dir.fd, name: &dotName[0]}
-	return t.utimes(timespec(st.atime), timespec(st.mtime))
+	return dirTarget(dir.fd).setTimes(&st)
 }
 
 // dropWhiteouts removes the whiteouts from the upper part of a directory.

@@ -81,25 +81,13 @@ func (fs *FS) settleHidden(dirfd int) error {
 	return dropMark(dirfd, &dotName[0], markHidden)
 }
 
+// hideMissing puts a whiteout under a name that stands for nothing.
 func (fs *FS) hideMissing(dirfd int, name *byte) error {
 	var st sysStat
 	if err := sysStatAt(dirfd, name, &st); err != syscall.ENOENT {
 		return err
 	}
-	work, err := fs.dirFD(fs.work, 0)
-	if err != nil {
-		return err
-	}
-	defer work.release()
-	tmp := cString(fs.tmpName())
-	if err := makeWhiteout(fs, work.fd, tmp); err != nil {
-		return err
-	}
-	err = sysRenameAt(work.fd, tmp, dirfd, name)
-	if err != nil {
-		_ = sysUnlinkAt(work.fd, tmp, 0)
-	}
-	return err
+	return fs.whiteoutAt(dirfd, name)
 }
 
 // finishExchange takes the remaining steps of an exchange in a directory of the upper that

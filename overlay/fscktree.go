@@ -34,9 +34,10 @@ type upperDir struct {
 	// mark is the value of markOpaque: 'x', 'y' or 0.
 	mark      byte
 	impure    bool
-	whiteouts int // that hide something
-	// alone says that no layer shows through, so that whiteouts hide nothing.
-	alone bool
+	whiteouts int // that hide something, or may
+	// sure says that a name which was not found below is in no lower layer: those were looked
+	// in, or do not show.
+	sure bool
 }
 
 // checkDir looks at what is in a directory of the upper, o.
@@ -55,7 +56,7 @@ func (c *checker) checkDir(n *node, o *object) error {
 	if o.marks[markHidden] != nil {
 		d.whiteouts++ // or there soon will be
 	}
-	d.alone = d.mark == 'y' || len(c.o.Lowers) > 0
+	d.sure = d.mark == 'y' || len(c.o.Lowers) > 0
 	defer drop(n)
 	return c.enter(n, &s.parts[0], d.check)
 }
@@ -172,7 +173,7 @@ func (c *checker) checkName(d *node, o *object) bool {
 // nobody can tell whether it hides anything, but in an opaque directory it cannot.
 func (d *upperDir) whiteout(o *object, hides bool, below *found) error {
 	c := d.c
-	if !hides && d.alone {
+	if !hides && d.sure {
 		c.found(kindOrphanWhiteout, o.path(), "", func() error {
 			return c.fs.ifAllowed(o.fd, &dotName[0], 0o700, func() error { return sysUnlinkAt(o.fd, o.name, 0) })
 		})
@@ -246,7 +247,6 @@ type dirName struct {
 	ino  uint64
 	typ  uint8
 	name *byte
-	size int
 }
 
 const nameHead = 9
@@ -263,6 +263,6 @@ func (l dirNames) next() (e dirName, rest dirNames) {
 		e.ino |= uint64(l[i]) << (8 * i)
 	}
 	e.typ, e.name = l[8], &l[nameHead]
-	e.size = bytes.IndexByte(l[nameHead:], 0)
-	return e, l[nameHead+e.size+1:]
+	size := bytes.IndexByte(l[nameHead:], 0)
+	return e, l[nameHead+size+1:]
 }

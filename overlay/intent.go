@@ -116,7 +116,7 @@ func (in *names) writeIntent(workfd int, i *intent, from *byte, dst *names, to *
 	if i.to, err = fs.upperPath(dst.node, to); err != nil {
 		return err
 	}
-	if err := makeWhiteout(fs, workfd, cString(intentHiding+"\x00")); err != nil {
+	if err := fs.makeWhiteout(workfd, cString(intentHiding+"\x00")); err != nil {
 		return err
 	}
 	fd, err := fs.openAt(workfd, cString(intentName+"\x00"), openMake, 0o600)

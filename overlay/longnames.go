@@ -163,8 +163,7 @@ func (fs *FS) makeLongNames() (int, error) {
 	if err != nil && err != syscall.EEXIST {
 		return -1, err
 	}
-	t := target{fd: top.fd, path: true, dirfd: top.fd, name: &dotName[0]}
-	if err := t.utimes(timespec(st.atime), timespec(st.mtime)); err != nil {
+	if err := dirTarget(top.fd).setTimes(&st); err != nil {
 		return -1, err
 	}
 	return fs.openLongNames(root)

@@ -68,6 +68,9 @@ func (fs *FS) findIn(d *node, part *stackPart, name *byte, f *found) error {
 // showsThrough reports whether a lower layer has the name, so that its removal
 // from the upper needs a whiteout.
 func (fs *FS) showsThrough(d *node, name *byte) (bool, error) {
+	if !fs.marked {
+		return false, nil
+	}
 	var f found
 	err := fs.findBelow(d, name, &f)
 	if err == syscall.ENOENT {

@@ -28,12 +28,9 @@ type names struct {
 // change locks a directory for a change of its names and takes down its
 // attributes.
 func (fs *FS) change(c Caller, dir ID, w *Change) (*names, error) {
-	d, err := fs.changeable(c, dir)
+	d, err := fs.changeableDir(c, dir)
 	if err != nil {
 		return nil, err
-	}
-	if !d.isDir() {
-		return nil, syscall.ENOTDIR
 	}
 	if err := acquire(c, &d.mu); err != nil {
 		return nil, err
@@ -89,8 +86,7 @@ func (in *names) finish(w *Change) {
 		if m.Nsec++; m.Nsec == 1e9 {
 			m = Time{Sec: m.Sec + 1}
 		}
-		t := target{fd: in.dir.fd, path: true, dirfd: in.dir.fd, name: &dotName[0]}
-		if t.utimes(unix.Timespec{Nsec: utimeOmit}, unix.Timespec{Sec: m.Sec, Nsec: int64(m.Nsec)}) == nil {
+		if dirTarget(in.dir.fd).utimes(unix.Timespec{Nsec: utimeOmit}, timespec(m)) == nil {
 			_ = sysFstat(in.dir.fd, &st)
 		}
 	}
@@ -395,7 +391,8 @@ func (fs *FS) makeNode(c Caller, dir ID, name []byte, typ, mode uint32, s *SetAt
 	return nil
 }
 
-// removeAt removes a name in the work directory, whatever it stands for.
+// removeAt removes a name in the work directory, whatever it stands for: of a directory
+// unlink(2) gives EISDIR on Linux, and EPERM by POSIX.
 func removeAt(dirfd int, name *byte) error {
 	err := sysUnlinkAt(dirfd, name, 0)
 	if err == syscall.EISDIR || err == syscall.EPERM {

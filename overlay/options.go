@@ -36,7 +36,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// LockedError says that another server holds the upper directory.
+// LockedError says that another server, or fsck, holds the upper, work or state directory.
 type LockedError struct {
 	Dir string
 	PID int // of the holder; 0 where it is not known

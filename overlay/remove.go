@@ -40,7 +40,7 @@ func (in *names) remove(n *node, name []byte, f *found) error {
 	fs := in.fs
 	var c cName
 	cn := c.set(name)
-	hidden, err := in.hides(cn)
+	hidden, err := fs.showsThrough(in.node, cn)
 	if err != nil {
 		return err
 	}
@@ -48,16 +48,20 @@ func (in *names) remove(n *node, name []byte, f *found) error {
 		fs.pinYoung(n, in.dir.fd, cn, &f.st)
 	}
 	defer fs.noteCount(n, in.node, cn, f)()
-	if hidden {
-		err = in.whiteout(cn)
-	} else {
-		err = sysUnlinkAt(in.dir.fd, cn, 0)
-	}
-	if err != nil {
+	if err := in.takeAway(cn, hidden, 0); err != nil {
 		return err
 	}
 	in.lost(n, name, f)
 	return nil
+}
+
+// takeAway removes a name, of what flags of unlinkat(2) say. One that lower layers have is
+// hidden.
+func (in *names) takeAway(name *byte, hidden bool, flags int) error {
+	if hidden {
+		return in.whiteout(name)
+	}
+	return sysUnlinkAt(in.dir.fd, name, flags)
 }
 
 // lost forgets a name that is gone, and the object where it was the last.
@@ -104,33 +108,38 @@ func (fs *FS) unreachable(n *node) bool {
 	return true
 }
 
-// hides reports whether a lower layer would show the name if the upper lost it.
-func (in *names) hides(name *byte) (bool, error) {
-	if !in.fs.marked {
-		return false, nil
-	}
-	return in.fs.showsThrough(in.node, name)
-}
-
 // whiteout puts a whiteout in a name's place, in one step.
 func (in *names) whiteout(name *byte) error {
-	fs := in.fs
 	if err := in.markWhiteouts(); err != nil {
 		return err
 	}
+	return in.fs.newWhiteout(func(workfd int, whiteout *byte) error {
+		return in.fs.hideAt(workfd, whiteout, in.dir.fd, name)
+	})
+}
+
+// newWhiteout makes a whiteout in the work directory and has f put it in its place.
+func (fs *FS) newWhiteout(f func(workfd int, whiteout *byte) error) error {
 	work, err := fs.dirFD(fs.work, 0)
 	if err != nil {
 		return err
 	}
 	defer work.release()
 	tmp := cString(fs.tmpName())
-	if err := makeWhiteout(fs, work.fd, tmp); err != nil {
+	if err := fs.makeWhiteout(work.fd, tmp); err != nil {
 		return err
 	}
-	if err = fs.hideAt(work.fd, tmp, in.dir.fd, name); err != nil {
+	if err = f(work.fd, tmp); err != nil {
 		_ = removeAt(work.fd, tmp)
 	}
 	return err
+}
+
+// whiteoutAt puts a whiteout where there is no directory, and nothing half made may be.
+func (fs *FS) whiteoutAt(dirfd int, name *byte) error {
+	return fs.newWhiteout(func(workfd int, whiteout *byte) error {
+		return sysRenameAt(workfd, whiteout, dirfd, name)
+	})
 }
 
 // hideAt puts a whiteout from the work directory in a name's place.
@@ -150,7 +159,7 @@ func (fs *FS) hideAt(workfd int, whiteout *byte, dirfd int, name *byte) error {
 	return err
 }
 
-func makeWhiteout(fs *FS, dirfd int, name *byte) error {
+func (fs *FS) makeWhiteout(dirfd int, name *byte) error {
 	err := fs.makeEmpty(dirfd, name)
 	if err != nil {
 		return err
@@ -255,12 +264,7 @@ func (in *names) rmdir(n *node, name []byte, f *found) error {
 		return err
 	}
 	fs.pinYoung(n, in.dir.fd, cn, &f.st)
-	if hidden {
-		err = in.whiteout(cn)
-	} else {
-		err = sysUnlinkAt(in.dir.fd, cn, unix.AT_REMOVEDIR)
-	}
-	if err != nil {
+	if err := in.takeAway(cn, hidden, unix.AT_REMOVEDIR); err != nil {
 		return err
 	}
 	in.touch()
@@ -280,7 +284,7 @@ func (in *names) clearDir(n *node, name *byte) (hidden bool, err error) {
 	if err := fs.mustBeEmpty(n); err != nil {
 		return false, err
 	}
-	hidden, err = in.hides(name)
+	hidden, err = fs.showsThrough(in.node, name)
 	if err != nil || hidden {
 		return hidden, err
 	}

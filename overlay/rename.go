@@ -1,8 +1,6 @@
 package overlay
 
-import (
-	"syscall"
-)
+import "syscall"
 
 // Rename moves an object from one name to another and replaces what has that
 // name.
@@ -41,19 +39,13 @@ func (fs *FS) tryRename(c Caller, from ID, fromName []byte, to ID, toName []byte
 // and what is about to be renamed. A directory that lower layers have too gets a redirect:
 // until it is moved that shows nothing else than before.
 func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID, toName []byte) error {
-	d, err := fs.changeable(c, from)
+	d, err := fs.changeableDir(c, from)
 	if err != nil {
 		return err
 	}
-	if !d.isDir() {
-		return syscall.ENOTDIR
-	}
-	dst, err := fs.changeable(c, to)
+	dst, err := fs.changeableDir(c, to)
 	if err != nil || !fs.marked {
 		return err
-	}
-	if !dst.isDir() {
-		return syscall.ENOTDIR
 	}
 	n, err := fs.raise(c, d, name)
 	if err != nil || n.isRegular() {
@@ -82,8 +74,7 @@ func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toNa
 }
 
 // changeTwo locks the directories of a rename, for who holds fs.moving where they are
-// two: an ancestor first, else in the
-// order of their numbers.
+// two: an ancestor first, else in the order of their numbers.
 func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
 	if from == to {
 		return fs.changeOne(c, from, wfrom, wto)
@@ -194,7 +185,7 @@ func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toN
 		_ = fs.removeSilly(c, dst.node.id, old, toName, t) // what is left is swept one day
 		return nil
 	case old == nil && src == dst && isSilly(c, n, toName):
-		if err := src.hide(n, fromName, toName); !noRoom(err) {
+		if err := src.renameSilly(n, fromName, toName); !noRoom(err) {
 			return err
 		}
 	case old != nil && old.isDir():
@@ -259,7 +250,7 @@ func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, t
 func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
 	var cf, ct cName
 	from, to := cf.set(fromName), ct.set(toName)
-	hidden, err := src.hides(from)
+	hidden, err := fs.showsThrough(src.node, from)
 	if err != nil {
 		return err
 	}

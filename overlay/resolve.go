@@ -319,5 +319,5 @@ func (fs *FS) pinRoot(n *node, st *sysStat) (*pinned, error) {
 	if f == nil {
 		return nil, syscall.ESTALE
 	}
-	return (&pinned{file: f, target: target{fd: f.fd, path: true, dirfd: f.fd, name: &dotName[0]}}).with(st)
+	return (&pinned{file: f, target: dirTarget(f.fd)}).with(st)
 }

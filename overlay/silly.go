@@ -141,10 +141,10 @@ func (fs *FS) statSilly(n *node, f *found) error {
 	return err
 }
 
-// hide takes a name from a file and gives it a silly one: in one step it moves from
+// renameSilly takes a name from a file and gives it a silly one: in one step it moves from
 // the upper to the work directory. Nobody lists it, its directory can be removed, and
 // whoever has its handle goes on.
-func (in *names) hide(n *node, name, silly []byte) error {
+func (in *names) renameSilly(n *node, name, silly []byte) error {
 	fs := in.fs
 	dir, err := fs.dirFD(fs.silly.dir, 0)
 	if err != nil {
@@ -176,7 +176,7 @@ func noRoom(err error) bool {
 func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 	var c cName
 	from := c.set(name)
-	hidden, err := in.hides(from)
+	hidden, err := in.fs.showsThrough(in.node, from)
 	if err != nil {
 		return err
 	}
@@ -205,23 +205,6 @@ func (in *names) moveOut(name []byte, workfd int, to *byte) error {
 		return nil
 	}
 	_ = sysUnlinkAt(workfd, to, 0)
-	return err
-}
-
-// whiteoutAt puts a whiteout in a place where nothing half made may be.
-func (fs *FS) whiteoutAt(dirfd int, name *byte) error {
-	work, err := fs.dirFD(fs.work, 0)
-	if err != nil {
-		return err
-	}
-	defer work.release()
-	tmp := cString(fs.tmpName())
-	if err = makeWhiteout(fs, work.fd, tmp); err == nil {
-		err = sysRenameAt(work.fd, tmp, dirfd, name)
-	}
-	if err != nil {
-		_ = sysUnlinkAt(work.fd, tmp, 0)
-	}
 	return err
 }
 

@@ -36,14 +36,25 @@ func (c *cName) set(name []byte) *byte {
 // cString gives a string that ends in a NUL to a system call.
 func cString(s string) *byte { return unsafe.StringData(s) }
 
-// goString copies a C string.
-func goString(p *byte) string {
+// nameBytes is a C string without its end.
+func nameBytes(p *byte) []byte {
 	n := 0
 	for *(*byte)(unsafe.Add(unsafe.Pointer(p), n)) != 0 {
 		n++
 	}
-	return string(unsafe.Slice(p, n))
+	return unsafe.Slice(p, n)
 }
+
+// goString copies a C string.
+func goString(p *byte) string { return string(nameBytes(p)) }
+
+// dirTarget is a directory that is open, without a look-up.
+func dirTarget(fd int) target { return target{fd: fd, path: true, dirfd: fd, name: &dotName[0]} }
+
+// setTimes gives an object the access and modification times of st.
+func (t target) setTimes(st *sysStat) error { return t.utimes(timespec(st.atime), timespec(st.mtime)) }
+
+func timespec(t Time) unix.Timespec { return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }
 
 // splitNames takes apart the list that listxattr gives.
 func splitNames(b []byte) (names []string) {

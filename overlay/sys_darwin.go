@@ -211,31 +211,11 @@ func listMarks(fd int, name *byte, p []byte) (n int, err error) {
 	return n, err
 }
 
-// copyXattrs copies the extended attributes but for our own.
-func copyXattrs(from, to int) error {
-	names := make([]byte, 64<<10)
-	n, err := unix.Flistxattr(from, names)
-	if err != nil {
-		if err == unix.ENOTSUP {
-			return nil
-		}
-		return err
-	}
-	value := make([]byte, 128<<10)
-	for _, name := range splitNames(names[:n]) {
-		if isOwnMark(name) {
-			continue
-		}
-		n, err := unix.Fgetxattr(from, name, value)
-		if err == nil {
-			err = unix.Fsetxattr(to, name, value[:n], 0)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// maxXattr bounds an extended attribute's value.
+const maxXattr = 128 << 10
+
+// isCopied reports whether a copy gets an extended attribute.
+func isCopied(xattr string) bool { return !isOwnMark(xattr) }
 
 // reflink: fclonefileat(2) makes a new name, which a copy-up into an open file
 // cannot use.

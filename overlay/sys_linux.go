@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -194,32 +195,12 @@ func listMarks(fd int, name *byte, p []byte) (int, error) {
 	return unix.Llistxattr(procPath(fd)+"/"+goString(name), p)
 }
 
-// copyXattrs copies the user's extended attributes; those of others are not
-// the user's to set.
-func copyXattrs(from, to int) error {
-	names := make([]byte, 64<<10)
-	n, err := unix.Flistxattr(from, names)
-	if err != nil {
-		if err == unix.ENOTSUP {
-			return nil
-		}
-		return err
-	}
-	value := make([]byte, 64<<10)
-	for _, name := range splitNames(names[:n]) {
-		if len(name) < 5 || name[:5] != "user." || isOwnMark(name) {
-			continue
-		}
-		n, err := unix.Fgetxattr(from, name, value)
-		if err == nil {
-			err = unix.Fsetxattr(to, name, value[:n], 0)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// maxXattr bounds an extended attribute's value (xattr(7)).
+const maxXattr = 64 << 10
+
+// isCopied reports whether a copy gets an extended attribute: those of others than the user
+// are not the user's to set.
+func isCopied(xattr string) bool { return strings.HasPrefix(xattr, "user.") && !isOwnMark(xattr) }
 
 // reflink makes to share from's blocks.
 func reflink(from, to int) error { return unix.IoctlFileClone(to, from) }
@@ -271,12 +252,9 @@ func sysStatfs(fd int, s *FSStat) error {
 // sysFolds reports whether a directory's file system is known to find names by other
 // spellings: HFS+ and FAT, and ext4, f2fs and tmpfs where the directory says so.
 func sysFolds(fd int) bool {
-	var b unix.Statfs_t
-	if unix.Fstatfs(fd, &b) == nil {
-		switch b.Type {
-		case hfsPlusMagic, unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC:
-			return true
-		}
+	switch fsMagic(fd) {
+	case hfsPlusMagic, unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC:
+		return true
 	}
 	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
 	return err == nil && flags&casefoldFlag != 0
@@ -287,9 +265,16 @@ const (
 	casefoldFlag = 0x40000000 // FS_CASEFOLD_FL of <linux/fs.h>
 )
 
-func sysIsHFSPlus(fd int) bool {
+func sysIsHFSPlus(fd int) bool { return fsMagic(fd) == hfsPlusMagic }
+
+// fsMagic is the number of the type of the file system that fd is on (statfs(2)); 0 where it
+// does not say.
+func fsMagic(fd int) int64 {
 	var b unix.Statfs_t
-	return unix.Fstatfs(fd, &b) == nil && b.Type == hfsPlusMagic
+	if unix.Fstatfs(fd, &b) != nil {
+		return 0
+	}
+	return int64(b.Type)
 }
 
 // linkMax is what pathconf(3) would say; there is no system call for it.
@@ -322,11 +307,10 @@ func bootID() string {
 // fsType is the name of the type of the file system that fd is on, or its number in
 // statfs(2).
 func fsType(fd int) string {
-	var b unix.Statfs_t
-	if unix.Fstatfs(fd, &b) != nil {
+	magic := fsMagic(fd)
+	switch magic {
+	case 0:
 		return "unknown"
-	}
-	switch int64(b.Type) {
 	case unix.EXT4_SUPER_MAGIC: // ext2 and ext3 say the same
 		return "ext4"
 	case unix.XFS_SUPER_MAGIC:
@@ -344,5 +328,5 @@ func fsType(fd int) string {
 	case unix.FUSE_SUPER_MAGIC:
 		return "fuse"
 	}
-	return "0x" + strconv.FormatUint(uint64(uint32(b.Type)), 16)
+	return "0x" + strconv.FormatUint(uint64(uint32(magic)), 16)
 }
