@@ -18,9 +18,9 @@ import (
 // nobody, and goes on where it was: clients wait and see no error.
 func TestStopped(t *testing.T) {
 	s := newServer(t, t.TempDir())
-	c, other := newClient(t, s), newClient(t, s)
+	c, second := newClient(t, s), newClient(t, s)
 	before := bytes.Repeat([]byte("before"), 1000)
-	fh := c.put("file", before)
+	fh, other := c.put("file", before), c.put("other", before)
 	s.signal(unix.SIGSTOP)
 	await(t, "the server is stopped", func() bool { return s.status() == "T" })
 	var waiting sync.WaitGroup
@@ -31,13 +31,13 @@ func TestStopped(t *testing.T) {
 		}
 	})
 	waiting.Go(func() {
-		if _, err := other.create(c.root, "made"); err != nil {
+		if _, err := second.create(c.root, "made"); err != nil {
 			t.Errorf("create meanwhile: %v", err)
 		}
 	})
 	late := &client{t: t, addr: s.addr, root: c.root} // the kernel takes its connection
 	defer late.close()
-	waiting.Go(func() { late.holds("a client that came meanwhile", fh, append(before, during...)[:len(before)]) })
+	waiting.Go(func() { late.holds("a client that came meanwhile", other, before) })
 	await(t, "the calls are with the server's kernel", func() bool { return unread(t, s.addr) >= 3 })
 	time.Sleep(*longWait)
 	s.signal(unix.SIGCONT)
