@@ -2,20 +2,46 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	stdlog "log"
+	"net"
 	"os"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
+	"github.com/nixnfsd/nixnfsd/internal/handover"
+	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
 // The orders that other verbs give the server.
 const (
+	serverPath  = "/v1/server"
+	restartPath = "/v1/restart"
 	layersPath  = "/v1/layers"
 	refreshPath = "/v1/layers/refresh"
 )
+
+// serverAnswer is what the server says of itself.
+type serverAnswer struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"` // when the program was, not the process
+	// Paused is how long clients waited when the program took over from another.
+	Paused time.Duration `json:"paused"`
+}
+
+// restartArg is the argument of a restart.
+type restartArg struct {
+	Program string `json:"program"` // absolute path
+}
 
 // layersAnswer is what the server says of its layers.
 type layersAnswer struct {
@@ -25,42 +51,179 @@ type layersAnswer struct {
 	Refreshed *overlay.Refreshed `json:"refreshed,omitempty"`
 }
 
-// takeOrders listens on the control socket in the state directory and gives the function
-// that ends it. A server without one, for want of room on the disk, serves all the same.
-func takeOrders(state string, fsys *overlay.FS, where layersAnswer, log *logrus.Logger) (end func(context.Context)) {
-	listener, err := control.Listen(state, uint32(os.Getuid()))
-	if err != nil {
-		log.WithError(err).Warn("no orders are taken")
-		return func(context.Context) {}
+// restart is an order to let another program take over. Who takes it from orders says at
+// failed why that did not come about; else nobody is there to say anything.
+type restart struct {
+	program string
+	failed  chan error
+}
+
+// orders are taken as long as the process lives, also while one server gives way to the next.
+type orders struct {
+	listener net.Listener // nil: none can be taken
+	server   *control.Server
+	log      *logrus.Logger
+	restarts chan restart
+	ending   chan struct{} // closed when no restart is taken any more
+	done     chan struct{} // closed when none is under way
+
+	mu    sync.RWMutex // held by orders for what follows, and by whoever puts others in place
+	fsys  *overlay.FS
+	where layersAnswer
+	self  serverAnswer
+}
+
+// newOrders makes them wait for use.
+func newOrders(log *logrus.Logger) *orders {
+	o := &orders{log: log, restarts: make(chan restart), ending: make(chan struct{}), done: make(chan struct{})}
+	o.self = serverAnswer{Version: version(), PID: os.Getpid(), Started: time.Now()}
+	o.mu.Lock()
+	return o
+}
+
+// take listens on the control socket in the state directory, or goes on with a predecessor's. A
+// server without one, for want of room on the disk, serves all the same.
+func (o *orders) take(state string, from *os.File) {
+	if o.listener != nil { // this process goes on itself
+		from.Close()
+		return
 	}
-	out := log.WriterLevel(logrus.ErrorLevel)
-	server := control.New(orders(fsys, where), stdlog.New(out, "", 0))
-	done := make(chan struct{})
+	var err error
+	if o.listener, err = listenForOrders(state, from); err != nil {
+		o.log.WithError(err).Warn("no orders are taken")
+		return
+	}
+	out := o.log.WriterLevel(logrus.ErrorLevel)
+	o.server = control.New(o.all(), stdlog.New(out, "", 0))
 	go func() {
-		defer close(done)
-		_ = server.Serve(listener) // ends with Shutdown
-	}()
-	return func(ctx context.Context) {
-		if err := server.Shutdown(ctx); err != nil {
-			log.WithError(err).Warn("an order was cut short")
-		}
-		<-done
+		defer close(o.done)
+		_ = o.server.Serve(o.listener) // ends with Shutdown
 		out.Close()
+	}()
+}
+
+func listenForOrders(state string, from *os.File) (net.Listener, error) {
+	owner := uint32(os.Getuid())
+	if from == nil {
+		return control.Listen(state, owner)
+	}
+	l, err := handover.TakeListener(from)
+	if err != nil {
+		return nil, err
+	}
+	return control.Resume(l.(*net.UnixListener), state, owner), nil
+}
+
+// end waits for the orders under way until ctx ends.
+func (o *orders) end(ctx context.Context) {
+	close(o.ending)
+	if o.listener == nil {
+		return
+	}
+	if err := o.server.Shutdown(ctx); err != nil {
+		o.log.WithError(err).Warn("an order was cut short")
+	}
+	<-o.done
+}
+
+// use has orders mean fsys, which nobody does who waited.
+func (o *orders) use(fsys *overlay.FS, where layersAnswer) {
+	o.fsys, o.where = fsys, where
+	o.mu.Unlock()
+}
+
+// hold waits for the orders under way, and has others wait, until release or use.
+func (o *orders) hold(ctx context.Context) error {
+	const pause = 5 * time.Millisecond
+	for !o.mu.TryLock() {
+		select {
+		case <-ctx.Done():
+			return errors.New("another order has been under way for too long")
+		case <-time.After(pause):
+		}
+	}
+	return nil
+}
+
+func (o *orders) release() { o.mu.Unlock() }
+
+func (o *orders) all() control.Orders {
+	return control.Orders{
+		"GET " + serverPath:   o.tellServer,
+		"POST " + restartPath: o.restart,
+		"GET " + layersPath:   o.tellLayers,
+		"POST " + refreshPath: o.refresh,
 	}
 }
 
-func orders(fsys *overlay.FS, where layersAnswer) control.Orders {
-	return control.Orders{
-		"GET " + layersPath: func(context.Context) (any, error) {
-			a := where
-			a.Layers = fsys.Layers()
-			return a, nil
-		},
-		"POST " + refreshPath: func(context.Context) (any, error) {
-			r, err := fsys.Refresh()
-			a := where
-			a.Layers, a.Refreshed = fsys.Layers(), &r
-			return a, err
-		},
+func (o *orders) tellServer(context.Context, json.RawMessage) (any, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.self, nil
+}
+
+func (o *orders) tellLayers(context.Context, json.RawMessage) (any, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	a := o.where
+	a.Layers = o.fsys.Layers()
+	return a, nil
+}
+
+func (o *orders) refresh(context.Context, json.RawMessage) (any, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	r, err := o.fsys.Refresh()
+	a := o.where
+	a.Layers, a.Refreshed = o.fsys.Layers(), &r
+	return a, err
+}
+
+// restart has a program take over that has shown that it can.
+func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
+	var arg restartArg
+	if err := json.Unmarshal(b, &arg); err != nil || !filepath.IsAbs(arg.Program) {
+		return nil, errors.New("a restart needs the path of a program")
 	}
+	if err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); err != nil {
+		return nil, err
+	}
+	r := restart{arg.Program, make(chan error, 1)}
+	select {
+	case o.restarts <- r:
+		return nil, <-r.failed
+	case <-o.ending:
+		return nil, errors.New("the server is ending")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// order gives the server an order that may be given twice: a restart can leave it without an
+// answer, and then its successor gets it.
+func (o *dirOptions) order(ctx context.Context, method, path string, result any) error {
+	const most = 3
+	var err error
+	for range most {
+		if err = o.orderOnce(ctx, method, path, nil, result); !errors.Is(err, control.ErrEnded) {
+			break
+		}
+	}
+	return err
+}
+
+// orderOnce gives the server an order. It is found by its state directory.
+func (o *dirOptions) orderOnce(ctx context.Context, method, path string, arg, result any) error {
+	state, err := o.stateDir()
+	if err != nil {
+		return err
+	}
+	err = control.Call(ctx, state, method, path, arg, result)
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
+		return &exitError{exitNotRunning, fmt.Errorf("no server runs with the state %s: start it, or give the --upper or --state that it was given", state)}
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: it takes orders of its owner alone: run this as %s", err, mount.OwnerOf(state))
+	}
+	return err
 }

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -15,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nixnfsd/nixnfsd/internal/control"
-	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -82,8 +78,8 @@ Exit codes: 0 all is well; 3 refreshed, and something is wrong with a layer;
 }
 
 func (o *layersOptions) list(ctx context.Context, w io.Writer) error {
-	a, err := o.order(ctx, http.MethodGet, layersPath)
-	if err != nil {
+	var a layersAnswer
+	if err := o.order(ctx, http.MethodGet, layersPath, &a); err != nil {
 		return err
 	}
 	r := newReport(a)
@@ -92,30 +88,14 @@ func (o *layersOptions) list(ctx context.Context, w io.Writer) error {
 }
 
 func (o *layersOptions) refresh(ctx context.Context, w io.Writer) error {
-	a, err := o.order(ctx, http.MethodPost, refreshPath)
-	if err != nil {
+	var a layersAnswer
+	if err := o.order(ctx, http.MethodPost, refreshPath, &a); err != nil {
 		return err
 	}
 	if err := revalidate(ctx, a); err != nil {
 		return fmt.Errorf("refreshed, but the NFS client may not know: %w", err)
 	}
 	return o.print(w, newReport(a))
-}
-
-// order gives the server an order. It is found by its state directory.
-func (o *layersOptions) order(ctx context.Context, method, path string) (a layersAnswer, err error) {
-	state, err := o.stateDir()
-	if err != nil {
-		return a, err
-	}
-	err = control.Call(ctx, state, method, path, &a)
-	switch {
-	case errors.Is(err, control.ErrNotRunning):
-		return a, &exitError{exitNotRunning, fmt.Errorf("no server runs with the state %s: start it, or give the --upper or --state that it was given", state)}
-	case errors.Is(err, fs.ErrPermission):
-		return a, fmt.Errorf("%w: it takes orders of its owner alone: run this as %s", err, mount.OwnerOf(state))
-	}
-	return a, err
 }
 
 // revalidate tells the NFS client of this machine which directories to ask for anew.

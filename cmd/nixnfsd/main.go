@@ -60,7 +60,7 @@ Exit codes:
   1  failure
   2  the command line is wrong
   3  check, fsck or layers found problems
-  4  there is no server for check or layers`,
+  4  there is no server for check, layers or restart`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -71,7 +71,7 @@ Exit codes:
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
-	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newFsckCommand(), newStatCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newRestartCommand(), newFsckCommand(), newStatCommand(), newVersionCommand())
 	return root
 }
 

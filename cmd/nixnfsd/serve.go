@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/handover"
 	"github.com/nixnfsd/nixnfsd/internal/peeruid"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/nfs"
@@ -43,7 +44,8 @@ func newServeCommand() *cobra.Command {
 		Long: `Serve a directory over NFSv3, with read-only directories merged under it where
 --lower names any. Directories that are not there are made. When the server is
 ready it says so in one line, and prints the command that mounts it. It ends
-upon SIGTERM or Ctrl-C, after it has answered what was asked.`,
+upon SIGTERM or Ctrl-C, after it has answered what was asked. "nixnfsd restart"
+puts another program in its place.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), &opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -76,17 +78,119 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, addr)
+	if handover.Rehearsing() {
+		return rehearse(stdout, layout)
+	}
+	d := &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}
+	return d.run(ctx)
+}
+
+// daemon is what a process has beyond the server that it runs at the time.
+type daemon struct {
+	opts   *serveOptions
+	addr   netip.AddrPort
+	layout mount.Layout
+	log    *logrus.Logger
+	stdout io.Writer
+	orders *orders
+}
+
+// run serves until ctx ends, or another program takes over.
+func (d *daemon) run(ctx context.Context) error {
+	from, err := handover.Receive()
 	if err != nil {
 		return err
+	}
+	for {
+		next, err := d.serve(ctx, from)
+		if next == nil {
+			return err
+		}
+		if err != nil {
+			d.log.WithError(err).Warn("not all was closed before a restart")
+		}
+		d.exec(next)
+		from = next.Bundle // it has not come about
+	}
+}
+
+// serve runs a server until ctx ends, or until another is to follow.
+func (d *daemon) serve(ctx context.Context, from *handover.Bundle) (next *succession, err error) {
+	listener, err := d.listener(ctx, from)
+	if err != nil {
+		return nil, err
 	}
 	defer listener.Close() // a second time, as a rule: Shutdown has done it
-	fsys, err := openOverlay(layout, opts.readOnly)
+	fsys, err := openOverlay(d.layout, d.opts.readOnly, locksOf(from))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = serveOn(ctx, listener, fsys, layout, opts, log, stdout)
-	return errors.Join(err, fsys.Close())
+	defer func() { err = errors.Join(err, fsys.Close()) }()
+	s, err := d.start(listener, fsys, from)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		select {
+		case err := <-s.done:
+			d.orders.end(ctx)
+			return nil, fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			return nil, d.drain(ctx, s)
+		case order := <-d.orders.restarts:
+			bundle, err := d.handOver(ctx, s)
+			if err == nil {
+				return &succession{bundle, order}, nil
+			}
+			order.failed <- err
+		}
+	}
+}
+
+// server is one that runs.
+type server struct {
+	nfs      *nfs.Server
+	fsys     *overlay.FS
+	listener net.Listener
+	done     chan error // gets what ended it
+}
+
+// start has a server go on where its predecessor ended, or begin.
+func (d *daemon) start(listener net.Listener, fsys *overlay.FS, from *handover.Bundle) (*server, error) {
+	key, err := nfs.LoadKey(d.layout.State)
+	if err != nil {
+		return nil, fmt.Errorf("load the key of the file handles: %w", err)
+	}
+	s := &server{
+		nfs: nfs.New(nfs.Options{
+			FS: fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead, Log: d.log,
+		}),
+		fsys: fsys, listener: listener, done: make(chan error, 1),
+	}
+	go func() { s.done <- s.nfs.Serve(listener) }()
+	if from == nil {
+		d.orders.take(d.layout.State, nil)
+		announce(d.stdout, listener, d.layout, d.opts)
+	} else {
+		d.orders.take(d.layout.State, from.Control)
+		d.adopt(s, from)
+	}
+	d.orders.use(fsys, layersAnswer{Address: listener.Addr().String(), Export: d.opts.export})
+	return s, nil
+}
+
+// drain answers what is under way, and ends.
+func (d *daemon) drain(ctx context.Context, s *server) error {
+	d.log.Info("draining")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := s.nfs.Shutdown(ctx)
+	d.orders.end(ctx)
+	if err != nil {
+		return fmt.Errorf("drain: %w", err)
+	}
+	d.log.Info("stopped")
+	return nil
 }
 
 // listen names who has the port where the system tells.
@@ -103,11 +207,11 @@ func listen(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	return listener, nil
 }
 
-func openOverlay(l mount.Layout, readOnly bool) (*overlay.FS, error) {
+func openOverlay(l mount.Layout, readOnly bool, locks []*os.File) (*overlay.FS, error) {
 	if err := makeDirs(l); err != nil {
 		return nil, err
 	}
-	fsys, err := overlay.Open(overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: readOnly})
+	fsys, err := overlay.Open(overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: readOnly, Locks: locks})
 	return fsys, refusal(err, l)
 }
 
@@ -139,37 +243,6 @@ func flagOf(dir string, l mount.Layout) string {
 		return "--state"
 	}
 	return "--upper"
-}
-
-func serveOn(ctx context.Context, listener net.Listener, fsys *overlay.FS, l mount.Layout, opts *serveOptions, log *logrus.Logger, stdout io.Writer) error {
-	key, err := nfs.LoadKey(l.State)
-	if err != nil {
-		return fmt.Errorf("load the key of the file handles: %w", err)
-	}
-	server := nfs.New(nfs.Options{
-		FS: fsys, Key: key, Export: opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: opts.shareRead, Log: log,
-	})
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	where := layersAnswer{Address: listener.Addr().String(), Export: opts.export}
-	endOrders := takeOrders(l.State, fsys, where, log)
-	announce(stdout, listener, l, opts)
-	select {
-	case err := <-done:
-		endOrders(ctx)
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
-	}
-	log.Info("draining")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	err = server.Shutdown(ctx)
-	endOrders(ctx)
-	if err != nil {
-		return fmt.Errorf("drain: %w", err)
-	}
-	log.Info("stopped")
-	return nil
 }
 
 // announce says that the server is ready, and how to mount it.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,26 +13,36 @@ import (
 	"syscall"
 )
 
-// ErrNotRunning is a state directory that no server holds.
-var ErrNotRunning = errors.New("no server runs")
+// Errors of Call.
+var (
+	// ErrNotRunning is a state directory that no server holds.
+	ErrNotRunning = errors.New("no server runs")
+	// ErrEnded is an order that the server left without an answer, since it ended, or took on
+	// another program.
+	ErrEnded = errors.New("the server has ended before it answered")
+)
 
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 64 << 20
 
-// Call gives the server that holds the state directory dir an order and decodes its
-// result. Without a server the error is ErrNotRunning.
-func Call(ctx context.Context, dir, method, path string, result any) error {
+// Call gives the server that holds the state directory dir an order with an argument, nil
+// for none, and decodes its result. Without a server the error is ErrNotRunning.
+func Call(ctx context.Context, dir, method, path string, arg, result any) error {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
 	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	body, err := encode(arg)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, body)
 	if err != nil {
 		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the server that holds %s: %w", dir, unwrapURL(err))
+		return fmt.Errorf("ask the server that holds %s: %w", dir, hungUp(unwrapURL(err)))
 	}
 	defer resp.Body.Close()
 	return decode(resp, result)
@@ -45,6 +56,24 @@ func unwrapURL(err error) error {
 	}
 	if errors.As(err, &wrapped) {
 		return wrapped.Unwrap()
+	}
+	return err
+}
+
+func encode(arg any) (io.Reader, error) {
+	if arg == nil {
+		return http.NoBody, nil
+	}
+	b, err := json.Marshal(arg)
+	return bytes.NewReader(b), err
+}
+
+// hungUp is ErrEnded for the errors of a connection that the server did not keep.
+func hungUp(err error) error {
+	for _, e := range [...]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return ErrEnded
+		}
 	}
 	return err
 }
@@ -63,7 +92,7 @@ func dial(ctx context.Context, dir string) (c net.Conn, err error) {
 func decode(resp *http.Response, result any) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the server's answer: %w", err)
+		return fmt.Errorf("read the server's answer: %w", hungUp(err))
 	}
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil || a.SchemaVersion != schemaVersion {

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,16 +50,16 @@ func serve(t *testing.T, dir string, owner uint32, orders control.Orders) (stop 
 func me() uint32 { return uint32(os.Getuid()) }
 
 var greet = control.Orders{
-	"GET /v1/greet":  func(context.Context) (any, error) { return map[string]string{"hello": "world"}, nil },
-	"POST /v1/fail":  func(context.Context) (any, error) { return nil, errors.New("it does not want to") },
-	"POST /v1/panic": func(context.Context) (any, error) { panic("why") },
+	"GET /v1/greet":  func(context.Context, json.RawMessage) (any, error) { return map[string]string{"hello": "world"}, nil },
+	"POST /v1/fail":  func(context.Context, json.RawMessage) (any, error) { return nil, errors.New("it does not want to") },
+	"POST /v1/panic": func(context.Context, json.RawMessage) (any, error) { panic("why") },
 }
 
 func TestOrders(t *testing.T) {
 	dir := t.TempDir()
 	call := func(method, path string) (string, error) {
 		var got map[string]string
-		err := control.Call(t.Context(), dir, method, path, &got)
+		err := control.Call(t.Context(), dir, method, path, nil, &got)
 		return got["hello"], err
 	}
 	if _, err := call("GET", "/v1/greet"); !errors.Is(err, control.ErrNotRunning) {
@@ -99,7 +100,7 @@ func TestListenReplaces(t *testing.T) {
 		l.SetUnlinkOnClose(false)
 		l.Close()
 	}
-	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", nil); !errors.Is(err, control.ErrNotRunning) {
+	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", nil, nil); !errors.Is(err, control.ErrNotRunning) {
 		t.Errorf("of a dead server's socket: %v", err)
 	}
 	old := syscall.Umask(0)
@@ -110,7 +111,7 @@ func TestListenReplaces(t *testing.T) {
 		t.Errorf("the socket is %v, %v", info, err)
 	}
 	var got map[string]string
-	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", &got); err != nil {
+	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", nil, &got); err != nil {
 		t.Error(err)
 	}
 }
@@ -124,7 +125,7 @@ func TestLongPath(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	serve(t, dir, me(), greet)
 	var got map[string]string
-	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", &got); err != nil || got["hello"] != "world" {
+	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", nil, &got); err != nil || got["hello"] != "world" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if names, _ := os.ReadDir(os.TempDir()); len(names) > 0 {
@@ -138,7 +139,7 @@ func TestOthersStayOut(t *testing.T) {
 	dir := t.TempDir()
 	serve(t, dir, 4242, greet)
 	var got map[string]string
-	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", &got); err != nil {
+	if err := control.Call(t.Context(), dir, "GET", "/v1/greet", nil, &got); err != nil {
 		t.Errorf("root: %v", err)
 	}
 	socket := filepath.Join(dir, "control")
@@ -162,7 +163,7 @@ func TestOthersStayOut(t *testing.T) {
 // A caller can make the server hold only so much.
 func TestBounds(t *testing.T) {
 	dir := t.TempDir()
-	serve(t, dir, me(), control.Orders{"POST /v1/sum": func(context.Context) (any, error) { return "done", nil }})
+	serve(t, dir, me(), control.Orders{"POST /v1/sum": func(context.Context, json.RawMessage) (any, error) { return "done", nil }})
 	c, err := net.Dial("unix", filepath.Join(dir, "control"))
 	if err != nil {
 		t.Fatal(err)

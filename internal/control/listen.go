@@ -46,7 +46,17 @@ func Listen(dir string, owner uint32) (net.Listener, error) {
 		l.Close()
 		return fail(err)
 	}
-	return &listener{UnixListener: l, path: filepath.Join(dir, socketName), owner: owner}, nil
+	return newListener(l, dir, owner), nil
+}
+
+// Resume goes on with the socket of Listen that another process listened on.
+func Resume(l *net.UnixListener, dir string, owner uint32) net.Listener {
+	l.SetUnlinkOnClose(false)
+	return newListener(l, dir, owner)
+}
+
+func newListener(l *net.UnixListener, dir string, owner uint32) *listener {
+	return &listener{UnixListener: l, path: filepath.Join(dir, socketName), owner: owner}
 }
 
 // within calls f with a path for dir that leaves a socket's address room for a name: one

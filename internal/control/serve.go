@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -19,9 +20,9 @@ const (
 	errorStatus = http.StatusInternalServerError
 )
 
-// Orders are what a server does, by method and path as http.ServeMux takes them. What
-// an order gives is encoded as JSON.
-type Orders map[string]func(ctx context.Context) (any, error)
+// Orders are what a server does, by method and path as http.ServeMux takes them. An order
+// gets the argument that Call was given, and what it gives is encoded as JSON.
+type Orders map[string]func(ctx context.Context, arg json.RawMessage) (any, error)
 
 // Server takes orders.
 type Server struct{ http http.Server }
@@ -31,7 +32,11 @@ func New(orders Orders, log *log.Logger) *Server {
 	mux := http.NewServeMux()
 	for pattern, do := range orders {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			result, err := do(r.Context())
+			arg, err := io.ReadAll(r.Body)
+			var result any
+			if err == nil {
+				result, err = do(r.Context(), arg)
+			}
 			respond(w, result, err)
 		})
 	}

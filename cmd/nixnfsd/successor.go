@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/nixnfsd/nixnfsd/internal/handover"
+	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/nfs"
+)
+
+// haltTime bounds how long a restart waits for calls that take long. A client that does not
+// take its replies has been cut off by then (package nfs).
+const haltTime = 2 * time.Minute
+
+// succession is what a server leaves, and to which program.
+type succession struct {
+	*handover.Bundle
+	restart
+}
+
+// rehearse does what a successor can do while the server before it runs.
+func rehearse(stdout io.Writer, l mount.Layout) error {
+	if err := makeDirs(l); err != nil {
+		return err
+	}
+	if _, err := nfs.LoadKey(l.State); err != nil {
+		return fmt.Errorf("load the key of the file handles: %w", err)
+	}
+	return handover.Promise(stdout)
+}
+
+// listener is the predecessor's, or a new one.
+func (d *daemon) listener(ctx context.Context, from *handover.Bundle) (net.Listener, error) {
+	if from == nil {
+		return listen(ctx, d.addr)
+	}
+	l, err := handover.TakeListener(from.Listener)
+	if err != nil {
+		return nil, fmt.Errorf("take over the listening socket: %w", err)
+	}
+	return l, nil
+}
+
+// locksOf are the predecessor's locks.
+func locksOf(from *handover.Bundle) []*os.File {
+	if from == nil {
+		return nil
+	}
+	return from.Locks
+}
+
+// adopt has the server go on with the predecessor's connections. A client whose connection
+// is lost connects anew.
+func (d *daemon) adopt(s *server, from *handover.Bundle) {
+	for _, c := range from.Conns {
+		nc, err := c.Take()
+		if err != nil {
+			d.log.WithError(err).Warn("connection lost in a restart")
+			continue
+		}
+		s.nfs.Adopt(nfs.Conn{Conn: nc, Unread: c.Unread})
+	}
+	d.orders.self.Paused = time.Since(from.Since)
+	d.log.WithFields(logrus.Fields{
+		"version": version(), "before": from.Version, "connections": len(from.Conns), "paused": d.orders.self.Paused,
+	}).Info("restarted")
+}
+
+// handOver brings the server to rest and gives what its successor needs; the orders are held
+// then. On an error the server serves on.
+func (d *daemon) handOver(ctx context.Context, s *server) (_ *handover.Bundle, err error) {
+	ctx, cancel := context.WithTimeout(ctx, haltTime)
+	defer cancel()
+	b, err := d.bundle(s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	if err := d.orders.hold(ctx); err != nil {
+		return nil, err
+	}
+	halt, err := s.nfs.Halt(ctx)
+	if err != nil {
+		d.orders.release()
+		return nil, err
+	}
+	b.Since = halt.Since
+	for _, c := range halt.Detach() {
+		if err := b.Add(c.Conn, c.Unread); err != nil {
+			d.log.WithError(err).Warn("connection lost in a restart")
+		}
+	}
+	return b, nil
+}
+
+// bundle has all that a successor gets but connections.
+func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
+	b = &handover.Bundle{Version: version()}
+	var errs [3]error
+	b.Listener, errs[0] = handover.Dup(s.listener)
+	b.Locks, errs[1] = s.fsys.Locks()
+	if d.orders.listener != nil {
+		b.Control, errs[2] = handover.Dup(d.orders.listener)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// exec puts the program in the place of this one. When it returns, this one has to follow itself.
+func (d *daemon) exec(next *succession) {
+	err := next.Exec(next.program, os.Args[1:], d.layout.State)
+	d.log.WithError(err).Error("not restarted")
+	next.failed <- err
+}
