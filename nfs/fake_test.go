@@ -67,6 +67,8 @@ func (f *fakeFS) Getattr(id overlay.ID, a *overlay.Attr) error {
 	return f.fill(id, a)
 }
 
+func (f *fakeFS) Born(overlay.ID) (overlay.Time, error) { return overlay.Time{}, nil }
+
 func (f *fakeFS) Setattr(c overlay.Caller, id overlay.ID, _ *overlay.SetAttr, w *overlay.Change) error {
 	return f.change("setattr", c, id, w)
 }

@@ -20,6 +20,8 @@ type FS interface {
 
 	// Getattr fills a.
 	Getattr(id overlay.ID, a *overlay.Attr) error
+	// Born gives when an object was made, or the zero Time where that is not known.
+	Born(id overlay.ID) (overlay.Time, error)
 	// Setattr changes what s names. A guard that does not hold is overlay.ErrNotSync,
 	// and changes nothing. w, here and below, is filled on errors too, as far as the
 	// call came.

@@ -38,6 +38,20 @@ func (fs *FS) Getattr(id ID, a *Attr) error {
 	return nil
 }
 
+// Born gives when an object was made. It is the zero Time where that is not known, and
+// for what was in a lower layer first: a copy's birth is not the object's.
+func (fs *FS) Born(id ID) (Time, error) {
+	n, err := fs.node(id)
+	if err != nil {
+		return Time{}, err
+	}
+	var st sysStat
+	if err := fs.stat(n, &st); err != nil || fs.identity(0, &st) != id {
+		return Time{}, err
+	}
+	return st.born, nil
+}
+
 func (w *Change) before(st *sysStat) {
 	w.HasPre = true
 	w.Pre = PreAttr{Size: st.size, Mtime: st.mtime, Ctime: st.ctime}

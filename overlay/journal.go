@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/bootid"
 )
 
 // journal remembers the places of all objects that clients have been told of,
@@ -103,7 +105,7 @@ func decodeRecord(b []byte) (r record, rest []byte, ok bool) {
 // the kernel or another upper: what follows is of no use. Other lower directories do no
 // harm: in which layer a place is, and whether it is still there, is found out again.
 func journalHead(upper string) []byte {
-	b := []byte("nixnfsd places 2\n" + bootID() + "\n" + upper + "\n")
+	b := []byte("nixnfsd places 2\n" + bootid.Get() + "\n" + upper + "\n")
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], hashBytes(b))
 	return append([]byte("nixnfsd1"), n[:]...)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/nixnfsd/nixnfsd/internal/bootid"
 )
 
 // sillyNames are the names that clients gave to open files instead of removing them.
@@ -36,7 +38,7 @@ const unknownRun = "unknown"
 
 // kernelRun tells one run of the kernel from the next in stored names.
 func kernelRun() string {
-	if boot := bootID(); boot != "" {
+	if boot := bootid.Get(); boot != "" {
 		return fmt.Sprintf("%016x", hashBytes([]byte(boot)))
 	}
 	return unknownRun

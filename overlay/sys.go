@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysStat is what the file systems under the layers say of an object. gen is
-// the time of its birth in nanoseconds, where the system tells it.
+// sysStat is what the file systems under the layers say of an object. born is the time
+// of its birth, where the system tells it; so is gen, in nanoseconds, where inode numbers
+// are used again.
 type sysStat struct {
 	dev, ino, gen       uint64
 	mode, nlink         uint32
@@ -15,6 +16,7 @@ type sysStat struct {
 	size, used          uint64
 	major, minor        uint32
 	atime, mtime, ctime Time
+	born                Time
 }
 
 func (st *sysStat) typ() uint32 { return st.mode & ModeType }

@@ -54,6 +54,7 @@ func fromStat(s *unix.Stat_t, st *sysStat) {
 		dev: uint64(uint32(s.Dev)), ino: s.Ino, mode: uint32(s.Mode), nlink: uint32(s.Nlink), uid: s.Uid, gid: s.Gid,
 		size: uint64(s.Size), used: uint64(s.Blocks) * 512, major: unix.Major(uint64(s.Rdev)), minor: unix.Minor(uint64(s.Rdev)),
 		atime: fromTimespec(s.Atim), mtime: fromTimespec(s.Mtim), ctime: fromTimespec(s.Ctim),
+		born: fromTimespec(s.Btim),
 	}
 }
 
@@ -261,12 +262,6 @@ func allocate(fd int, off, n int64) error {
 	return unix.FcntlFstore(uintptr(fd), unix.F_PREALLOCATE, &unix.Fstore_t{
 		Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: n,
 	})
-}
-
-// bootID tells one run of the kernel from the next.
-func bootID() string {
-	s, _ := unix.Sysctl("kern.bootsessionuuid")
-	return s
 }
 
 // fsType is the name of the type of the file system that fd is on.

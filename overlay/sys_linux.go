@@ -65,6 +65,7 @@ func statx(fd int, name *byte, flags int, st *sysStat) error {
 		atime: Time{x.Atime.Sec, x.Atime.Nsec}, mtime: Time{x.Mtime.Sec, x.Mtime.Nsec}, ctime: Time{x.Ctime.Sec, x.Ctime.Nsec},
 	}
 	if x.Mask&unix.STATX_BTIME != 0 {
+		st.born = Time{x.Btime.Sec, x.Btime.Nsec}
 		st.gen = uint64(x.Btime.Sec)*1e9 + uint64(x.Btime.Nsec)
 	}
 	return nil
@@ -291,18 +292,6 @@ func linkMax(fsType int64) uint32 {
 }
 
 func allocate(fd int, off, n int64) error { return unix.Fallocate(fd, 0, off, n) }
-
-// bootID tells one run of the kernel from the next.
-func bootID() string {
-	b := make([]byte, 64)
-	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return ""
-	}
-	defer unix.Close(fd)
-	n, _ := unix.Read(fd, b)
-	return string(b[:max(n, 0)])
-}
 
 // fsType is the name of the type of the file system that fd is on, or its number in
 // statfs(2).
