@@ -37,6 +37,7 @@ type conn struct {
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks *blocks
+	origin uint64    // of the client's calls; see Replies
 	until  time.Time // the read deadline
 	begun  bool      // until is the bound of a call that is not whole yet
 	lean   int       // batches that were small while the memory for them was not
@@ -46,7 +47,7 @@ type conn struct {
 
 // newConn makes a conn that reads src, of which first has been read.
 func newConn(p *peer, src io.Reader, first []byte) *conn {
-	c := &conn{peer: p, calls: make(chan struct{}, maxCalls)}
+	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client)}
 	c.blocks = newBlocks(p.srv.blocks)
 	c.out = newSender(p.nc, c.release)
 	c.q = newRequest(p.srv, p.client)
@@ -149,7 +150,15 @@ func (c *conn) inline(rec []byte) (done bool, err error) {
 		q.reject(oncrpc.GarbageArgs) // nothing that gets a large reply takes long arguments
 		return true, nil
 	}
-	return !q.proc.is(slow) && q.answer(false), nil
+	if c.replayed(rec) {
+		return true, nil
+	}
+	at := len(q.e.B)
+	if q.proc.is(slow) || !q.answer(false) {
+		return false, nil
+	}
+	c.keep(q, q.e.B[at:])
+	return true, nil
 }
 
 // flush writes the batch of replies.

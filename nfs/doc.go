@@ -18,6 +18,45 @@
 // So calls of one connection are answered in any order, as RFC 1813 §4.6 expects of
 // a server: a client that wants an order waits for the reply.
 //
+// # Calls that are sent again
+//
+// A client that has no reply after a while, or a new connection, sends its call again: the
+// same bytes with the same XID, from the same port (Linux) or another one. What may not
+// run twice is all that makes, removes or changes a name, and SETATTR. Of those the latest
+// 4096 calls are remembered, for a day at most (Replies). A call is the same if it comes
+// from the same address and is the same in XID, length and a keyed hash of all bytes: of the
+// credential too, with the client's name, uid and groups. XIDs alone prove nothing: Apple's
+// client counts all its mounts' calls together, Linux's each connection's from a
+// random number. A call that is sent again
+//
+//   - gets the first reply, byte for byte. A reply of NFS3ERR_JUKEBOX is no reply: the
+//     client asks anew.
+//   - does not run while the first one runs: a connection that has sent both gets one reply,
+//     and another connection gets the same reply when it is there. No worker waits for that.
+//   - runs when the first has been forgotten. None is forgotten that runs.
+//
+// READ and the like, WRITE and COMMIT run again: that does no harm, and remembering them
+// would cost more than they do.
+//
+// The replies are kept in a mapped file in the state directory (OpenReplies), so a server
+// that was killed and started again gives them too, while the kernel runs. It knows also
+// of the calls that had begun and got no reply. Such a call, sent again, may have been carried
+// out or not. It runs, and when it fails for what its own success would be the cause of, it
+// has succeeded, where the layers say so:
+//
+//   - CREATE GUARDED, MKDIR, SYMLINK and MKNOD, when the object that is there was made since
+//     the call began, and by no call that got a reply. (EXCLUSIVE has its own verifier.)
+//   - REMOVE and RMDIR of a name that is not there, when the directory changed since.
+//   - RENAME of a name that is not there, when what has the new name changed since.
+//   - LINK to a name that the object has, and that changed since.
+//   - SETATTR with a guard, when the object changed since and is as it should become.
+//
+// And not when the same was asked by another call that succeeded since. What changed
+// behind the server's back, between the kill and the second call, can deceive it: then a
+// call is said to have succeeded whose outcome is there. A RENAME, REMOVE or truncation that
+// was carried out runs again, to no good, if somebody gave the old name to another object
+// or wrote to the file in that moment.
+//
 // # Bounds
 //
 // Nothing a client says makes the server hold more memory than this: connections,

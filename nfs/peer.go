@@ -36,6 +36,7 @@ type peer struct {
 	nc     net.Conn
 	client string
 	heard  atomic.Int64 // when something was read last, in nanoseconds of Server.clock
+	date   int64        // the same in nanoseconds since 1970; of the reading goroutine
 
 	left []byte // the beginning of a call, of before the reading was halted
 
@@ -106,7 +107,11 @@ func (p *peer) source() io.Reader {
 // make clients look silent, or heard just now.
 func (s *Server) clock() time.Duration { return time.Since(s.started) }
 
-func (p *peer) hear() { p.heard.Store(int64(p.srv.clock())) }
+func (p *peer) hear() {
+	now := time.Now()
+	p.heard.Store(int64(now.Sub(p.srv.started)))
+	p.date = now.UnixNano()
+}
 
 // silent is for how long nothing has been read.
 func (p *peer) silent() time.Duration { return p.srv.clock() - time.Duration(p.heard.Load()) }

@@ -21,8 +21,9 @@ type request struct {
 	at   int         // where the results begin in e
 
 	caller overlay.Caller
-	err    error // what is wrong with the arguments, though they could be decoded
-	ran    bool  // the file system was asked
+	err    error  // what is wrong with the arguments, though they could be decoded
+	ran    bool   // the file system was asked
+	once   *entry // of a call that must not run twice
 
 	copied, small []byte // a worker's: a call's copy, and memory for a small reply
 
@@ -62,7 +63,7 @@ func newRequest(s *Server, client string) *request {
 // begin reads the header of the call in rec. It reports false when that is no call.
 func (q *request) begin(rec []byte) bool {
 	q.d = xdr.Decoder{B: rec}
-	q.err, q.ran, q.hasAttr, q.proc = nil, false, false, nil
+	q.err, q.ran, q.hasAttr, q.proc, q.once = nil, false, false, nil, nil
 	q.w, q.w2 = overlay.Change{}, overlay.Change{}
 	return oncrpc.DecodeCall(&q.d, &q.call)
 }
@@ -172,7 +173,7 @@ func (q *request) run() error {
 		return q.err
 	}
 	q.ran = true
-	return q.proc.run(q)
+	return q.outcome()
 }
 
 // results appends the result union for err.

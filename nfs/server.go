@@ -30,6 +30,9 @@ type Options struct {
 	PeerUID func(net.Conn) (uid uint32, err error)
 	// ShareRead lets the calls of other users read what the modes let them.
 	ShareRead bool
+	// Replies remembers calls that must not run twice; see OpenReplies. Nil remembers
+	// them as long as the Server lives.
+	Replies *Replies
 	// Log gets what an administrator wants to know, and with level debug or
 	// trace every change or call. Nil discards it.
 	Log *logrus.Logger
@@ -65,6 +68,7 @@ type Server struct {
 	refused  refusals
 	started  time.Time
 	alive    net.KeepAliveConfig // of connections
+	replies  *Replies
 
 	mu        sync.Mutex
 	closed    bool
@@ -77,9 +81,12 @@ func New(o Options) *Server {
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, log: o.Log,
 		owner: o.Owner, peerUID: o.PeerUID, shared: o.ShareRead, doors: make(chan struct{}, maxDoors),
 		blocks: newBlockPool(), peers: newPeers(connLimit()), started: time.Now(), alive: keepAlive(),
-		listeners: map[net.Listener]struct{}{},
+		replies: o.Replies, listeners: map[net.Listener]struct{}{},
 	}
 	s.fsid = s.handles.fsid()
+	if s.replies == nil {
+		s.replies = newReplies(o.Key)
+	}
 	if s.log == nil {
 		s.log = logrus.New()
 		s.log.SetOutput(io.Discard)

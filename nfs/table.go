@@ -6,7 +6,7 @@ type access uint8
 const (
 	open    access = iota // for everybody, without a credential too
 	reads                 // for the owner and root, and for others with Options.ShareRead
-	changes               // for the owner and root; repeating it may do harm
+	changes               // for the owner and root
 )
 
 // traits are what is particular to a procedure's calls and replies.
@@ -22,6 +22,10 @@ const (
 
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
 // fail, which append the result union's arm behind the status.
+//
+// One that must not run twice has settle. It is asked about such a call that failed, and
+// may have been carried out already, in a server that was killed: it reports whether it
+// was, and then the results are those of a success.
 type procedure struct {
 	name   string
 	access access
@@ -30,6 +34,7 @@ type procedure struct {
 	run    func(*request) error
 	ok     func(*request)
 	fail   func(*request)
+	settle func(*request, status) bool
 }
 
 func (p *procedure) is(t traits) bool { return p.traits&t != 0 }
@@ -70,28 +75,28 @@ func findProgram(num uint32) *program {
 var nfsProgram = program{
 	num: progNFS, low: 3, high: 3,
 	procs: []procedure{
-		{"NULL", open, plain, nothing, noRun, nothing, nothing},
-		{"GETATTR", reads, 0, decodeHandle, runGetattr, okGetattr, nothing},
-		{"SETATTR", changes, 0, decodeSetattr, runSetattr, putWcc, putWcc},
-		{"LOOKUP", reads, searches, decodeLookup, runLookup, okLookup, failLookup},
-		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp},
-		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp},
-		{"READ", reads, large | contents, decodeRead, runRead, okRead, putPostOp},
-		{"WRITE", changes, 0, decodeWrite, runWrite, okWrite, putWcc},
-		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc},
-		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc},
-		{"SYMLINK", changes, 0, decodeSymlink, runSymlink, okMade, putWcc},
-		{"MKNOD", changes, 0, decodeMknod, runMknod, okMade, putWcc},
-		{"REMOVE", changes, 0, decodeRemove, runRemove, putWcc, putWcc},
-		{"RMDIR", changes, 0, decodeRemove, runRmdir, putWcc, putWcc},
-		{"RENAME", changes, 0, decodeRename, runRename, putWcc2, putWcc2},
-		{"LINK", changes, 0, decodeLink, runLink, putLink, putLink},
-		{"READDIR", reads, slow | large | contents, decodeReaddir, runReaddir, okReaddir, putPostOp},
-		{"READDIRPLUS", reads, slow | large | contents, decodeReaddirplus, runReaddir, okReaddir, putPostOp},
-		{"FSSTAT", reads, 0, decodeHandle, runStat, okFsstat, putPostOp},
-		{"FSINFO", reads, 0, decodeHandle, runStat, okFsinfo, putPostOp},
-		{"PATHCONF", reads, 0, decodeHandle, runStat, okPathconf, putPostOp},
-		{"COMMIT", changes, slow, decodeCommit, runCommit, okCommit, putWcc},
+		{"NULL", open, plain, nothing, noRun, nothing, nothing, nil},
+		{"GETATTR", reads, 0, decodeHandle, runGetattr, okGetattr, nothing, nil},
+		{"SETATTR", changes, 0, decodeSetattr, runSetattr, putWcc, putWcc, settleSetattr},
+		{"LOOKUP", reads, searches, decodeLookup, runLookup, okLookup, failLookup, nil},
+		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp, nil},
+		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp, nil},
+		{"READ", reads, large | contents, decodeRead, runRead, okRead, putPostOp, nil},
+		{"WRITE", changes, 0, decodeWrite, runWrite, okWrite, putWcc, nil},
+		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc, settleCreate},
+		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc, settleMkdir},
+		{"SYMLINK", changes, 0, decodeSymlink, runSymlink, okMade, putWcc, settleSymlink},
+		{"MKNOD", changes, 0, decodeMknod, runMknod, okMade, putWcc, settleMknod},
+		{"REMOVE", changes, 0, decodeRemove, runRemove, putWcc, putWcc, settleRemove},
+		{"RMDIR", changes, 0, decodeRemove, runRmdir, putWcc, putWcc, settleRemove},
+		{"RENAME", changes, 0, decodeRename, runRename, putWcc2, putWcc2, settleRename},
+		{"LINK", changes, 0, decodeLink, runLink, putLink, putLink, settleLink},
+		{"READDIR", reads, slow | large | contents, decodeReaddir, runReaddir, okReaddir, putPostOp, nil},
+		{"READDIRPLUS", reads, slow | large | contents, decodeReaddirplus, runReaddir, okReaddir, putPostOp, nil},
+		{"FSSTAT", reads, 0, decodeHandle, runStat, okFsstat, putPostOp, nil},
+		{"FSINFO", reads, 0, decodeHandle, runStat, okFsinfo, putPostOp, nil},
+		{"PATHCONF", reads, 0, decodeHandle, runStat, okPathconf, putPostOp, nil},
+		{"COMMIT", changes, slow, decodeCommit, runCommit, okCommit, putWcc, nil},
 	},
 }
 
@@ -100,12 +105,12 @@ var nfsProgram = program{
 var mountProgram = program{
 	num: progMount, low: 1, high: 3, newest: 1 << 1,
 	procs: []procedure{
-		{"MOUNT NULL", open, plain, nothing, noRun, nothing, nothing},
-		{"MNT", open, 0, decodePath, runMnt, okMnt, nothing},
-		{"DUMP", open, plain, nothing, noRun, okDump, nothing},
-		{"UMNT", open, plain, decodePath, runUmnt, nothing, nothing},
-		{"UMNTALL", open, plain, nothing, runUmnt, nothing, nothing},
-		{"EXPORT", open, plain, nothing, noRun, okExport, nothing},
+		{"MOUNT NULL", open, plain, nothing, noRun, nothing, nothing, nil},
+		{"MNT", open, 0, decodePath, runMnt, okMnt, nothing, nil},
+		{"DUMP", open, plain, nothing, noRun, okDump, nothing, nil},
+		{"UMNT", open, plain, decodePath, runUmnt, nothing, nothing, nil},
+		{"UMNTALL", open, plain, nothing, runUmnt, nothing, nothing, nil},
+		{"EXPORT", open, plain, nothing, noRun, okExport, nothing, nil},
 	},
 }
 

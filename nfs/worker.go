@@ -24,7 +24,7 @@ func (c *conn) handOver(rec []byte, own bool) error {
 	}
 	q.client = c.client
 	q.begin(rec)
-	q.proc = c.q.proc
+	q.proc, q.once = c.q.proc, c.q.once
 	c.working.Add(1)
 	go c.work(q, block)
 	return nil
@@ -35,11 +35,12 @@ func (c *conn) handOver(rec []byte, own bool) error {
 func (c *conn) work(q *request, block []byte) {
 	defer c.working.Done()
 	c.srv.workers <- struct{}{}
-	if !c.out.failed() { // else nobody is there for the reply
+	if q.once != nil || !c.out.failed() { // else nobody is there for the reply
 		q.answer(true)
 	}
 	<-c.srv.workers
 	reply, mayBeLarge := q.e.B, q.proc.is(large)
+	c.keep(q, reply)
 	if mayBeLarge && len(reply) > smallCall {
 		c.srv.requests.Put(q)
 		c.out.addBlock(reply)

@@ -161,9 +161,14 @@ func (d *daemon) start(listener net.Listener, fsys *overlay.FS, from *handover.B
 	if err != nil {
 		return nil, fmt.Errorf("load the key of the file handles: %w", err)
 	}
+	replies, err := nfs.OpenReplies(d.layout.State, key)
+	if err != nil {
+		d.log.WithError(err).Warn("calls that are sent again after a restart may run twice")
+	}
 	s := &server{
 		nfs: nfs.New(nfs.Options{
-			FS: fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead, Log: d.log,
+			FS: fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead,
+			Replies: replies, Log: d.log,
 		}),
 		fsys: fsys, listener: listener, done: make(chan error, 1),
 	}

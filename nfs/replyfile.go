@@ -1,0 +1,234 @@
+package nfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/dchest/siphash"
+	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/bootid"
+)
+
+const (
+	repliesName = "replies"
+	// slotSize is an entry in the file: slotHead and the reply.
+	slotSize = slotHead + maxReply
+	slotHead = 52
+	// The file is a slot for its head, and one for each entry.
+	replySlots    = replySets * replyWays
+	replyFileSize = (1 + replySlots) * slotSize
+	// maxTurn is more than calls can ever be numbered.
+	maxTurn = 1 << 62
+)
+
+// Where a slot has what, in big-endian.
+const (
+	slotBegan = 0 // 0: the slot is free
+	slotEnded = 8 // 0: there is no reply
+	slotWhole = 16
+	slotArgs  = 24
+	slotSince = 32
+	slotXID   = 40
+	slotCall  = 44 // bytes of the call
+	slotReply = 48 // bytes of the reply
+)
+
+// replyFile is where the entries are kept for the next server, in a shared mapping of
+// a file: what is stored there is safe from the end of the process, kill -9 too, without
+// a system call. A nil replyFile keeps nothing.
+type replyFile struct {
+	win []byte
+	// lost says that the file was cut short: nothing is kept any more.
+	lost atomic.Bool
+}
+
+// OpenReplies gives the Replies of the last server from the directory dir, which has to
+// be there and in no other server's use. They are worthless after another boot, and
+// under another key. It never fails: with an error, for an administrator to read, they are
+// kept in memory only.
+func OpenReplies(dir string, key Key) (*Replies, error) {
+	r := newReplies(key)
+	path := filepath.Join(dir, repliesName)
+	b, err := readReplies(path)
+	if err != nil {
+		return r, fmt.Errorf("read the replies to calls that may be sent again: %w", err)
+	}
+	head := r.head(bootid.Get())
+	r.load(head, b)
+	if r.file, err = r.newFile(path, head); err != nil {
+		return r, fmt.Errorf("keep the replies to calls that may be sent again: %w", err)
+	}
+	return r, nil
+}
+
+// head is what the file starts with.
+func (r *Replies) head(boot string) []byte {
+	b := []byte("nfsreply")
+	return binary.BigEndian.AppendUint64(b, siphash.Hash(r.k0, r.k1, []byte("1\n"+boot)))
+}
+
+// readReplies gives what is in a file, or nothing if it is not there or of another size.
+func readReplies(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	if info.Size() != replyFileSize {
+		return nil, nil
+	}
+	b := make([]byte, replyFileSize)
+	_, err = io.ReadFull(f, b)
+	return b, err
+}
+
+// load takes in what a file holds, as far as it is of use.
+func (r *Replies) load(head, b []byte) {
+	if len(b) != replyFileSize || string(b[:len(head)]) != string(head) {
+		return
+	}
+	for i := range replySlots {
+		s := &r.sets[i/replyWays]
+		t := &s.entries[i%replyWays]
+		if !t.load(slotOf(b, i)) || r.set(t.whole) != s {
+			continue
+		}
+		t.slot = i
+		s.keys[i%replyWays], s.turns[i%replyWays] = t.whole, t.began
+		r.turn.Store(max(r.turn.Load(), t.began, t.ended))
+	}
+}
+
+func slotOf(b []byte, i int) []byte { return b[(i+1)*slotSize:][:slotSize] }
+
+// load reads a slot. It reports false for what no server has written.
+func (t *entry) load(b []byte) bool {
+	u32, u64 := binary.BigEndian.Uint32, binary.BigEndian.Uint64
+	t.began, t.ended, t.since = u64(b[slotBegan:]), u64(b[slotEnded:]), int64(u64(b[slotSince:]))
+	t.identity = identity{whole: u64(b[slotWhole:]), args: u64(b[slotArgs:]), xid: u32(b[slotXID:]), size: u32(b[slotCall:])}
+	t.doubt = t.ended == 0
+	if t.began == 0 || max(t.began, t.ended) > maxTurn {
+		return false
+	}
+	if t.doubt {
+		t.n = 0
+		return true
+	}
+	n, reply := u32(b[slotReply:]), b[slotHead:]
+	if n > maxReply || n < replyStatusAt || u32(reply) != 1<<31|(n-4) || u32(reply[replyXIDAt:]) != t.xid {
+		return false
+	}
+	t.n = copy(t.reply[:], reply[:n])
+	return true
+}
+
+// newFile makes the file anew and maps it. Its blocks are there from the start: a store
+// into a hole on a full disk would be a fault. Nothing is synced: after a power cut it
+// is of no use.
+func (r *Replies) newFile(path string, head []byte) (*replyFile, error) {
+	b := make([]byte, replyFileSize)
+	copy(b, head)
+	for i := range replySlots {
+		if s := &r.sets[i/replyWays]; s.turns[i%replyWays] != 0 {
+			t := &s.entries[i%replyWays]
+			t.storeBegin(slotOf(b, i))
+			t.storeEnd(slotOf(b, i))
+		}
+	}
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := mapNew(next, b)
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+		return nil, err
+	}
+	return f, nil
+}
+
+// mapNew makes a file that holds b, and maps it until nobody uses the mapping any more.
+func mapNew(path string, b []byte) (*replyFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Write(b); err != nil {
+		return nil, err
+	}
+	win, err := unix.Mmap(int(f.Fd()), 0, len(b), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	rf := &replyFile{win: win}
+	runtime.AddCleanup(rf, func(win []byte) { _ = unix.Munmap(win) }, win)
+	return rf, nil
+}
+
+// begin stores that a call is about to run.
+func (f *replyFile) begin(t *entry) { f.store(t, (*entry).storeBegin) }
+
+// end stores its reply.
+func (f *replyFile) end(t *entry) { f.store(t, (*entry).storeEnd) }
+
+// drop forgets it.
+func (f *replyFile) drop(t *entry) { f.store(t, (*entry).storeDrop) }
+
+// store has an entry put into its slot. That the file was cut short behind our back is
+// a fault, which would end the process if it were not expected.
+func (f *replyFile) store(t *entry, put func(*entry, []byte)) {
+	if f == nil || f.lost.Load() {
+		return
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			f.lost.Store(true)
+		}
+	}()
+	put(t, slotOf(f.win, t.slot))
+}
+
+// storeBegin puts what made the slot a valid one last.
+func (t *entry) storeBegin(b []byte) {
+	be := binary.BigEndian
+	be.PutUint64(b[slotBegan:], 0)
+	be.PutUint64(b[slotEnded:], 0)
+	be.PutUint64(b[slotWhole:], t.whole)
+	be.PutUint64(b[slotArgs:], t.args)
+	be.PutUint64(b[slotSince:], uint64(t.since))
+	be.PutUint32(b[slotXID:], t.xid)
+	be.PutUint32(b[slotCall:], t.size)
+	be.PutUint64(b[slotBegan:], t.began)
+}
+
+func (t *entry) storeEnd(b []byte) {
+	binary.BigEndian.PutUint32(b[slotReply:], uint32(t.n))
+	copy(b[slotHead:], t.reply[:t.n])
+	binary.BigEndian.PutUint64(b[slotEnded:], t.ended)
+}
+
+func (t *entry) storeDrop(b []byte) { binary.BigEndian.PutUint64(b[slotBegan:], 0) }
