@@ -127,7 +127,7 @@ func (d dialect) write(dir string, layer []entry, number int) error {
 var errNoFit = errors.New("does not fit")
 
 func doesNotFit(err error) bool {
-	for _, target := range []error{errNoFit, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOENT} {
+	for _, target := range []error{errNoFit, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOENT, unix.ELOOP} {
 		if errors.Is(err, target) {
 			return true
 		}
