@@ -9,5 +9,6 @@
 // Three kinds of tests need no guest: TestBilly puts the conformance cases to
 // overlay.Billy, the differential test asks our server and go-nfs the same about one
 // tree, and the tests of system calls count ours beside those of a server that is
-// nothing but a directory's.
+// nothing but a directory's. Package applenfs has a client that follows the rules of macOS's,
+// and its tests need no guest either.
 package integration

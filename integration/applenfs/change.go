@@ -14,7 +14,7 @@ import (
 // directory's listing is then old in any case.
 func (m *Mount) changed(dir *node, w *nfsclient.Wcc, c *call, err error) error {
 	before, wccErr := m.wcc(dir, w, c)
-	if err == nil {
+	if err == nil && !c.unseen {
 		m.judgeChange(dir, w, c)
 	}
 	dir.modified = true
@@ -32,7 +32,7 @@ func (m *Mount) judgeChange(dir *node, w *nfsclient.Wcc, c *call) {
 	switch {
 	case w.Before == nil || w.After == nil:
 		m.note("%v in %s: wcc_data is not whole", c.args.Proc(), dir.name)
-	case !c.resent && !c.unseen && !later(w.After.Mtime, w.Before.Mtime):
+	case !c.resent && !later(w.After.Mtime, w.Before.Mtime):
 		m.note("%v in %s: the directory's mtime went from %v to %v", c.args.Proc(), dir.name, w.Before.Mtime, w.After.Mtime)
 	}
 }

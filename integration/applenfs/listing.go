@@ -280,9 +280,9 @@ func (m *Mount) fill(dir *node, b *buffer) error {
 		if err != nil {
 			return err
 		}
-		if len(entries) == 0 && !eof {
-			// The kernel would ask for ever.
-			m.note("%s: READDIRPLUS gives neither entries nor the end", dir.name)
+		if stuck(entries, eof, cookie) {
+			// The kernel would give EIO, or ask for ever.
+			m.note("%s: a listing stays at cookie %x", dir.name, cookie)
 			return syscall.EIO
 		}
 		if b.at == 0 && len(b.entries) == 0 {
@@ -301,6 +301,17 @@ func (m *Mount) fill(dir *node, b *buffer) error {
 		}
 	}
 	return nil
+}
+
+// stuck says that a reply leads nowhere.
+func stuck(entries []*entry, eof bool, cookie uint64) bool {
+	for _, e := range entries {
+		if e.cookie == cookie {
+			return true
+		}
+		cookie = e.cookie
+	}
+	return len(entries) == 0 && !eof
 }
 
 // pack puts an entry into the buffer, or into another one behind it.

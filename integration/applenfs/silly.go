@@ -1,7 +1,6 @@
 package applenfs
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -71,5 +70,5 @@ func (m *Mount) inactive(n *node) error {
 	if gone {
 		m.unhash(n)
 	}
-	return errors.Join(err, m.take(silly.dir))
+	return err
 }

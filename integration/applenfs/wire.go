@@ -2,8 +2,10 @@ package applenfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
@@ -175,4 +177,10 @@ func (w *wire) connect() error {
 	return nil
 }
 
-func (w *wire) close() error { return w.client.Close() }
+// close ends the connection, if nobody else has.
+func (w *wire) close() error {
+	if err := w.client.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
