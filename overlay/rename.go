@@ -43,9 +43,12 @@ func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID, toName []byte) 
 	if err != nil {
 		return err
 	}
-	dst, err := fs.changeableDir(c, to)
+	dst, err := fs.changeable(c, to) // changeTwo tells of from's attributes when this is no directory
 	if err != nil || !fs.marked {
 		return err
+	}
+	if !dst.isDir() {
+		return syscall.ENOTDIR
 	}
 	n, err := fs.raise(c, d, name)
 	if err != nil || n.isRegular() {
