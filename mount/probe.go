@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/internal/peeruid"
 )
 
 // maxReply bounds in bytes the replies that are asked for here: the largest is MNT's, a
@@ -19,7 +21,8 @@ var ErrNoAnswer = errors.New("no server answers")
 
 // Probe asks the server at addr what a client asks at mount, over a new
 // connection: NULL, MNT of export and FSINFO of what it gives. It returns nil
-// when all three were answered well.
+// when all three were answered well. To an ordinary user only a server of his own is one:
+// another user may have taken the port before him.
 func Probe(ctx context.Context, addr netip.AddrPort, export string) error {
 	c, err := dial(ctx, addr)
 	if err != nil {
@@ -28,6 +31,9 @@ func Probe(ctx context.Context, addr netip.AddrPort, export string) error {
 	defer c.Close()
 	if err := c.Null(ctx); err != nil {
 		return fmt.Errorf("NULL to %s: %w", addr, explain(err))
+	}
+	if err := c.whose(os.Getuid()); err != nil {
+		return fmt.Errorf("%w at %s: %w", ErrNoAnswer, addr, err)
 	}
 	root, err := c.Mnt(ctx, export)
 	if err != nil {
@@ -52,16 +58,31 @@ func ping(ctx context.Context, addr netip.AddrPort) error {
 	return nil
 }
 
+// client is a connection to a server.
+type client struct {
+	*nfsclient.Client
+	nc net.Conn
+}
+
 // dial connects as the user who asks.
-func dial(ctx context.Context, addr netip.AddrPort) (*nfsclient.Client, error) {
-	c, err := nfsclient.Dial(ctx, addr.String(), nfsclient.Options{
-		Cred:     nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid())),
-		MaxReply: maxReply,
-	})
+func dial(ctx context.Context, addr netip.AddrPort) (*client, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	return c, nil
+	return &client{nc: nc, Client: nfsclient.New(nc, nfsclient.Options{
+		Cred:     nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid())),
+		MaxReply: maxReply,
+	})}, nil
+}
+
+// whose returns nil when the server, which has answered, is of the user self, who may be root.
+func (c *client) whose(self int) error {
+	uid, err := peeruid.Of(c.nc)
+	if err == nil && self != 0 && uint32(self) != uid {
+		return fmt.Errorf("what answers is uid %d's", uid)
+	}
+	return err
 }
 
 // explain tells a server's refusal from what is no answer of an NFS server.
