@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -147,10 +148,7 @@ func (c *Checker) Wait(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
-			last = s.Summary
-			if len(s.Problems) > 0 {
-				last += "; " + s.Problems[0].Mend
-			}
+			last = s.hint()
 		}
 		select {
 		case <-ctx.Done():
@@ -158,6 +156,19 @@ func (c *Checker) Wait(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// hint says in one line how things are and how to mend the first problem, which is named
+// where the summary does not.
+func (s *Status) hint() string {
+	if len(s.Problems) == 0 {
+		return s.Summary
+	}
+	p := s.Problems[0]
+	if strings.Contains(s.Summary, p.What) {
+		return s.Summary + "; " + p.Mend
+	}
+	return s.Summary + "; " + p.What + ": " + p.Mend
 }
 
 func (c *Checker) system() string {

@@ -284,6 +284,25 @@ func TestWaitGivesUp(t *testing.T) {
 	}
 }
 
+// TestHint: the one line of wait says what its advice is about.
+func TestHint(t *testing.T) {
+	tt := []struct {
+		summary  string
+		problems []Problem
+		want     string
+	}{
+		{"all is well", nil, "all is well"},
+		{"/nix is not mounted", []Problem{{"not mounted", "run: this"}, {"b", "c"}}, "/nix is not mounted; run: this"},
+		{"/nix is not mounted", []Problem{{"there is no mount.nfs", "install it"}}, "/nix is not mounted; there is no mount.nfs: install it"},
+	}
+	for _, tc := range tt {
+		s := Status{Summary: tc.summary, Problems: tc.problems}
+		if got := s.hint(); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
 func TestCommandsThatMend(t *testing.T) {
 	tt := []struct {
 		goos, export, want string
