@@ -52,7 +52,7 @@ func checkOwn(dirs []dir, uid int) error {
 		case ownerOf(info) != uid:
 			return fmt.Errorf("%s %s belongs to %s, and this is run by %s: run it as the owner, or choose a directory that is yours", d.flag, d.path, userName(ownerOf(info)), userName(uid))
 		case info.IsDir() && info.Mode().Perm()&0o022 != 0:
-			return fmt.Errorf("%s %s can be changed by others, which nobody but the server may: run: chmod go-w %s", d.flag, d.path, quote(d.path))
+			return fmt.Errorf("%s %s can be written to by others: run: chmod go-w %s", d.flag, d.path, quote(d.path))
 		}
 	}
 	return nil

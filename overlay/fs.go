@@ -169,7 +169,7 @@ func (fs *FS) lock(dir string) error {
 func openDirectory(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == syscall.ENOTDIR {
-		return nil, &UnfitError{Dir: dir, Reason: "is not a directory"}
+		return nil, &UnfitError{Dir: dir, Reason: "is not a directory", Mend: "give a directory"}
 	}
 	if err != nil {
 		return nil, &UnfitError{Dir: dir, Reason: "cannot be opened", Err: err}

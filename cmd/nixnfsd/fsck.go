@@ -91,6 +91,8 @@ func fsckRefusal(err error, l mount.Layout) error {
 		return fmt.Errorf("%w: stop that server first", err)
 	case errors.As(err, &lowers):
 		return fmt.Errorf("%w: give these, each with --lower and in this order, or serve it first as it is to be from now on", err)
+	case errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist) && unfit.Dir == l.Work:
+		return fmt.Errorf("%w: give the --work that serve is given; a store that was never served has none", err)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: give the directories that serve is given", err)
 	}

@@ -46,8 +46,10 @@ func runScripts(t *testing.T, dir string) {
 	})
 }
 
-// setup gives the user of a script a home and an address of his own.
+// setup gives the user of a script a home and an address of his own. Directories that a script
+// makes are its own, whatever the user's umask is.
 func setup(env *testscript.Env) error {
+	syscall.Umask(0o022)
 	env.Setenv("HOME", env.WorkDir+"/home")
 	env.Setenv("XDG_DATA_HOME", "")
 	env.Setenv("XDG_STATE_HOME", "")
