@@ -29,6 +29,10 @@ const envTraced = "NIXNFSD_TEST_TRACED"
 
 // TestMain serves where a test wants this binary to.
 func TestMain(m *testing.M) {
+	if dir, moment, ok := strings.Cut(os.Getenv(envMortal), string(filepath.ListSeparator)); ok {
+		fmt.Fprintln(os.Stderr, serveMortal(dir, moment))
+		os.Exit(1)
+	}
 	if dirs := os.Getenv(envTraced); dirs != "" {
 		if err := serveTraced(filepath.SplitList(dirs)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

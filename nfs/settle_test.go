@@ -1,0 +1,71 @@
+package nfs
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+// unanswered has calls begin in a server that is gone then, and gives a connection of the
+// next server.
+func unanswered(t *testing.T, o *overlay.FS, calls ...[]byte) *conn {
+	t.Helper()
+	dir := t.TempDir()
+	options := Options{FS: o, Key: testKey, Owner: uint32(os.Getuid())}
+	options.Replies = openReplies(t, dir, testKey)
+	c := newTestConn(t, New(options))
+	c.date = time.Now().UnixNano()
+	for _, msg := range calls {
+		if !c.q.begin(msg) || !c.q.route() || c.replayed(msg) {
+			t.Fatal("not begun")
+		}
+	}
+	options.Replies = openReplies(t, dir, testKey)
+	return newTestConn(t, New(options))
+}
+
+// TestOnlyOneDidIt: of two calls for the same that were begun when the server was killed,
+// one gets the success: that which is sent again first.
+func TestOnlyOneDidIt(t *testing.T) {
+	o, err := overlay.Open(overlay.Options{Upper: t.TempDir(), Work: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
+	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
+	var a overlay.Attr
+	var w overlay.Change
+	make := func() error { return o.Mkdir(caller, o.Root(), []byte("name"), &overlay.SetAttr{}, &a, &w) }
+	remove := func() error { return o.Rmdir(caller, o.Root(), []byte("name"), &w) }
+	call := func(xid, proc uint32, a *args) []byte { return nfsCall(xid, proc, &cred, a) }
+	mkdir := func(mode uint32) *args { return on(o.Root()).str("name").u32(1, mode, 0, 0, 0, 0, 0) }
+	for _, tt := range []struct {
+		name   string
+		do     func() error // what one of the calls did
+		a, b   []byte
+		second status
+	}{
+		{"MKDIR", make, call(1, procMkdir, mkdir(0o755)), call(2, procMkdir, mkdir(0o755)), statusExist},
+		{"RMDIR", remove, call(3, procRmdir, on(o.Root()).str("name")), call(4, procRmdir, on(o.Root()).str("name")), statusNoEnt},
+		{"MKDIR, another mode", make, call(5, procMkdir, mkdir(0o755)), call(6, procMkdir, mkdir(0o700)), statusExist},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := unanswered(t, o, tt.a, tt.b)
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range []struct {
+				msg  []byte
+				want status
+			}{{tt.a, statusOK}, {tt.b, tt.second}, {tt.a, statusOK}, {tt.b, tt.second}} {
+				if st, _ := replyStatus(inlineAs(t, c, call.msg)); st != call.want {
+					t.Errorf("got %v, want %v", st, call.want)
+				}
+			}
+		})
+	}
+}
