@@ -182,6 +182,8 @@
 //
 // A node's mu is held while the object is changed, a directory's also while names in it
 // change: parents before children, and two directories in the order that Rename says.
+// Of a lower file with several names one at a time goes from view, or is copied up, whatever
+// directory it is in, since all change one count (FS.counts, between the two).
 // Look-ups and reads take no lock but the node table's. Nothing waits for a disk under
 // a lock but what the lock is for. A caller that others wait for says so
 // (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.

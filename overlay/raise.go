@@ -16,7 +16,7 @@ func (fs *FS) raise(c Caller, d *node, name []byte) (*node, error) {
 	if !n.isDir() {
 		return n, fs.raiseName(c, d, n, name)
 	}
-	if err := fs.redirect(n); err != syscall.ENAMETOOLONG {
+	if err := fs.redirect(c, n); err != syscall.ENAMETOOLONG {
 		return n, err
 	}
 	return n, fs.raiseInside(c, n)

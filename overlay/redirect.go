@@ -56,8 +56,10 @@ func absolute(redirect string) bool { return strings.HasPrefix(redirect, "/") }
 
 // redirect gives a directory of the upper that lower layers have too a mark with the
 // path that it has there, so that it shows them wherever it is moved to.
-func (fs *FS) redirect(n *node) error {
-	n.mu.Lock()
+func (fs *FS) redirect(c Caller, n *node) error {
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
 	defer n.mu.Unlock()
 	s, err := fs.stackOf(n)
 	if err != nil || s.apart() {

@@ -182,7 +182,7 @@ func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toN
 	case f.silly:
 		return fs.reveal(c, src, dst, n, old, fromName, toName, t)
 	case t.silly:
-		if err := fs.move(src, dst, n, nil, fromName, toName, t); err != nil {
+		if err := fs.move(c, src, dst, n, nil, fromName, toName, t); err != nil {
 			return err
 		}
 		_ = fs.removeSilly(c, dst.node.id, old, toName, t) // what is left is swept one day
@@ -194,7 +194,7 @@ func (fs *FS) renameFound(c Caller, src, dst *names, n, old *node, fromName, toN
 	case old != nil && old.isDir():
 		return fs.renameOverDir(c, src, dst, n, old, fromName, toName, t)
 	}
-	return fs.move(src, dst, n, old, fromName, toName, t)
+	return fs.move(c, src, dst, n, old, fromName, toName, t)
 }
 
 // movable gives ESTALE for what took the name since another was made ready to move.
@@ -245,19 +245,19 @@ func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, t
 			return err
 		}
 	}
-	return fs.move(src, dst, n, old, fromName, toName, t)
+	return fs.move(c, src, dst, n, old, fromName, toName, t)
 }
 
 // move renames in the upper and leaves a whiteout where a lower layer has the
 // old name.
-func (fs *FS) move(src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
+func (fs *FS) move(c Caller, src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
 	var cf, ct cName
 	from, to := cf.set(fromName), ct.set(toName)
 	hidden, err := fs.showsThrough(src.node, from)
 	if err != nil {
 		return err
 	}
-	if err := fs.readyToCover(dst, n, to); err != nil {
+	if err := fs.readyToCover(c, dst, n, to); err != nil {
 		return err
 	}
 	if err := dst.hold(n); err != nil {
@@ -353,7 +353,7 @@ func (fs *FS) moved(src, dst *names, n, old *node, fromName, toName []byte, t *f
 
 // readyToCover makes sure that a directory does not merge with what lower layers have
 // under its new name. A redirect does.
-func (fs *FS) readyToCover(dst *names, n *node, to *byte) error {
+func (fs *FS) readyToCover(c Caller, dst *names, n *node, to *byte) error {
 	if !fs.marked || !n.isDir() {
 		return nil
 	}
@@ -364,7 +364,9 @@ func (fs *FS) readyToCover(dst *names, n *node, to *byte) error {
 	if err != nil || !through {
 		return err
 	}
-	n.mu.Lock()
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
 	defer n.mu.Unlock()
 	return fs.cutOff(n)
 }

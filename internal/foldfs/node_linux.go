@@ -25,7 +25,7 @@ func (n *node) path() string { return "/proc/self/fd/" + strconv.Itoa(n.fd) }
 // OnForget is told that the kernel has no use for the object.
 func (n *node) OnForget() { n.volume.forget(n) }
 
-// key finds a name in the directory, and gives ENOENT's cousin for one that cannot be.
+// key gives what a name of the directory is known by, or the error of one that none can have.
 func (n *node) key(name string) (key, syscall.Errno) {
 	if !utf8.ValidString(name) {
 		return key{}, syscall.EILSEQ
