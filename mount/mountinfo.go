@@ -12,8 +12,9 @@ import (
 func parseMountinfo(text string) ([]Entry, error) {
 	var table []Entry
 	for line := range strings.Lines(text) {
-		front, back, ok := strings.Cut(line, " - ")
-		mount, fs := strings.Fields(front), strings.Fields(back)
+		front, back, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " - ")
+		// Not Fields: the kernel escapes blanks, tabs and newlines, and no other white space.
+		mount, fs := strings.Split(front, " "), strings.Split(back, " ")
 		if !ok || len(mount) < 6 || len(fs) < 2 {
 			return nil, fmt.Errorf("line of mountinfo is not understood: %q", line)
 		}

@@ -28,10 +28,14 @@ const maxAnswer = 64 << 20
 // Call gives the server that holds the state directory dir an order with an argument, nil
 // for none, and decodes its result. Without a server the error is ErrNotRunning.
 func Call(ctx context.Context, dir, method, path string, arg, result any) error {
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
-	}}
+	client := http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
+		},
+		// There is nowhere else to go: it would be the same server again.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	body, err := encode(arg)
 	if err != nil {
 		return err
