@@ -27,12 +27,14 @@ func (m *Mount) changed(dir *node, w *nfsclient.Wcc, c *call, err error) error {
 	return wccErr
 }
 
-// judgeChange notes what a server owes to clients that look at nothing but mtimes.
+// judgeChange notes what a server owes to clients that look at nothing but mtimes. What it
+// has forgotten of a call that is sent again it may leave out.
 func (m *Mount) judgeChange(dir *node, w *nfsclient.Wcc, c *call) {
 	switch {
+	case c.resent:
 	case w.Before == nil || w.After == nil:
 		m.note("%v in %s: wcc_data is not whole", c.args.Proc(), dir.name)
-	case !c.resent && !later(w.After.Mtime, w.Before.Mtime):
+	case !later(w.After.Mtime, w.Before.Mtime):
 		m.note("%v in %s: the directory's mtime went from %v to %v", c.args.Proc(), dir.name, w.Before.Mtime, w.After.Mtime)
 	}
 }

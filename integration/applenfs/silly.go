@@ -64,8 +64,8 @@ func (m *Mount) inactive(n *node) error {
 	gone := m.attrs(n, uncached) != nil || n.attr.Nlink <= 1
 	m.purgeName(silly.dir, silly.name, n)
 	c, removeErr := m.removeCall(silly.dir, silly.name)
-	if removeErr != nil {
-		m.note("REMOVE of %s, whose file was closed: %v (sent again: %v)", silly.name, removeErr, c.resent)
+	if removeErr != nil && !c.resent {
+		m.note("REMOVE of %s, whose file was closed: %v", silly.name, removeErr)
 	}
 	if gone {
 		m.unhash(n)

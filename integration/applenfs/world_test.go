@@ -3,6 +3,7 @@ package applenfs_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -170,13 +171,14 @@ type losing struct {
 	xid []byte // of the call whose reply is to be lost
 }
 
-// Write is given one record at a time. At fixed places of a call are its transaction id
-// and its procedure (RFC 5531 §9, behind the record's mark).
+// Write is given one record at a time. At fixed places of a call are its transaction id,
+// program and procedure (RFC 5531 §9, behind the record's mark).
 func (l *losing) Write(p []byte) (int, error) {
-	const mark, procedure = 4, 24
+	const mark, program, procedure = 4, 16, 24
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.armed && len(p) > procedure+4 && bytes.Equal(p[procedure:procedure+4], []byte{0, 0, 0, byte(l.proc)}) {
+	word := func(at int) uint32 { return binary.BigEndian.Uint32(p[at:]) }
+	if l.armed && len(p) >= procedure+4 && word(program) == nfsclient.NFSProgram && word(procedure) == l.proc {
 		l.armed, l.xid = false, bytes.Clone(p[mark:mark+4])
 	}
 	return l.Conn.Write(p)
