@@ -11,11 +11,11 @@ import (
 	"github.com/nixnfsd/nixnfsd/integration/applenfs"
 )
 
-// storePaths is how many store paths are added, each of about 140 files.
-var storePaths = flag.Int("store.paths", 2, "store paths that TestNixStore adds")
+// storePaths is how many store paths are added, each of about 45 files.
+var storePaths = flag.Int("store.paths", 4, "store paths that TestNixStore adds")
 
 // storeFiles makes such a path (see randomTree).
-const storeFiles = 40
+const storeFiles = 20
 
 // TestNixStore adds, verifies, optimises and collects store paths as Nix does, through the client,
 // while the server is killed every few hundred calls: alone, over two lower directories that
