@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -62,7 +61,7 @@ type FS struct {
 	tmp      atomic.Uint64 // names in the work directory
 	noNowait atomic.Bool   // the upper cannot tell whether a read would wait
 	locks    []*os.File    // that keep other servers away
-	// inherited are locks of a predecessor on directories that have not been locked yet.
+	// inherited are the locks of a predecessor.
 	inherited []*os.File
 }
 
@@ -78,7 +77,6 @@ func Open(o Options) (*FS, error) {
 	o.setDefaults()
 	fs := newFS(&o)
 	err := fs.open(&o)
-	err = errors.Join(err, closeAll(fs.inherited))
 	if err != nil {
 		return nil, errors.Join(err, fs.Close())
 	}
@@ -87,7 +85,7 @@ func Open(o Options) (*FS, error) {
 
 func newFS(o *Options) *FS {
 	return &FS{
-		readOnly: o.ReadOnly, inherited: slices.Clone(o.Locks), nodes: newNodeTable(), origins: newOriginCache(),
+		readOnly: o.ReadOnly, inherited: o.Locks, nodes: newNodeTable(), origins: newOriginCache(),
 		files: newFileCache(maxOpen(o.MaxOpen)), belows: newBelowIndexes(),
 		uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
@@ -151,10 +149,12 @@ func maxOpen(limit int) int {
 // lock takes a directory for this process alone, until Close.
 func (fs *FS) lock(dir string) error {
 	f, err := openDirectory(dir)
+	if err == nil {
+		f, err = fs.inherit(f)
+	}
 	if err != nil {
 		return err
 	}
-	f = fs.inherit(f)
 	fs.locks = append(fs.locks, f)
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {

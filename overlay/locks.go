@@ -14,25 +14,32 @@ import (
 func (fs *FS) Locks() ([]*os.File, error) {
 	var locks []*os.File
 	for _, f := range fs.locks {
-		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		lock, err := dupLock(f)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("keep the lock of %s: %w", f.Name(), err), closeAll(locks))
+			return nil, errors.Join(err, closeAll(locks))
 		}
-		locks = append(locks, os.NewFile(uintptr(fd), f.Name()))
+		locks = append(locks, lock)
 	}
 	return locks, nil
 }
 
 // inherit gives the predecessor's lock on the directory f in place of f, where there is one.
-func (fs *FS) inherit(f *os.File) *os.File {
+func (fs *FS) inherit(f *os.File) (*os.File, error) {
 	i := slices.IndexFunc(fs.inherited, func(l *os.File) bool { return sameFile(l, f) })
 	if i < 0 {
-		return f
+		return f, nil
 	}
-	lock := fs.inherited[i]
-	fs.inherited = slices.Delete(fs.inherited, i, i+1)
 	f.Close()
-	return lock
+	return dupLock(fs.inherited[i])
+}
+
+// dupLock gives another descriptor of a lock: all of them have to be closed to give it up.
+func dupLock(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("keep the lock of %s: %w", f.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 func sameFile(a, b *os.File) bool {

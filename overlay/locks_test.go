@@ -41,6 +41,9 @@ func TestLocksAreHandedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range locks {
+		f.Close()
+	}
 	refused("the successor has them")
 	if err := second.Close(); err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ type Options struct {
 	State string
 	// ReadOnly refuses every change with EROFS.
 	ReadOnly bool
-	// Locks are those of an FS that was closed (FS.Locks): the directories were never let
-	// go of. Those that are needed are the new FS's, Open closes the others.
+	// Locks are those of an FS that was closed (FS.Locks): the directories are never let go
+	// of. They stay the caller's, who can close them then.
 	Locks []*os.File
 	// MaxOpen bounds the descriptors that are kept open between calls.
 	// Zero: half of what the process may open, at most 4096.

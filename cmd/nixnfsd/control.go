@@ -36,6 +36,8 @@ type serverAnswer struct {
 	Started time.Time `json:"started"` // when the program was, not the process
 	// Paused is how long clients waited when the program took over from another.
 	Paused time.Duration `json:"paused"`
+	// Failure is why another program gave back what it was to take over.
+	Failure string `json:"failure,omitempty"`
 }
 
 // restartArg is the argument of a restart.
@@ -84,8 +86,7 @@ func newOrders(log *logrus.Logger) *orders {
 // take listens on the control socket in the state directory, or goes on with a predecessor's. A
 // server without one, for want of room on the disk, serves all the same.
 func (o *orders) take(state string, from *os.File) {
-	if o.listener != nil { // this process goes on itself
-		from.Close()
+	if o.listener != nil { // this process follows itself
 		return
 	}
 	var err error
@@ -107,7 +108,7 @@ func listenForOrders(state string, from *os.File) (net.Listener, error) {
 	if from == nil {
 		return control.Listen(state, owner)
 	}
-	l, err := handover.TakeListener(from)
+	l, err := net.FileListener(from)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ func (o *dirOptions) restart(ctx context.Context, w io.Writer) error {
 	if err := o.order(ctx, http.MethodGet, serverPath, &after); err != nil {
 		return fmt.Errorf("the server ended and did not come again; its log says why: %w", err)
 	}
+	if after.Failure != "" {
+		return fmt.Errorf("nothing was restarted: %s", after.Failure)
+	}
 	if after.Started.Equal(before.Started) {
 		return errors.New("nothing was restarted: the server's log says why")
 	}

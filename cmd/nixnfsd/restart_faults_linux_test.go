@@ -53,6 +53,26 @@ func TestRestartThatFails(t *testing.T) {
 	t.Logf("%d calls", load.calls.Load())
 }
 
+// A program that rehearses well and then cannot serve gives the clients back.
+func TestRestartThatIsGivenBack(t *testing.T) {
+	p := startProcess(t)
+	load, stop := startLoad(p, 4)
+	for _, flags := range []string{"--export bad", "--lower none", "--upper lower"} {
+		if err := p.order("exit; fi\nexec nixnfsd \"$@\" " + flags + "\n"); !errors.Is(err, control.ErrEnded) {
+			t.Errorf("%s: %v", flags, err)
+		}
+		var a serverAnswer
+		if err := control.Call(t.Context(), filepath.Join(p.dir, "state"), "GET", serverPath, nil, &a); err != nil || a.Failure == "" {
+			t.Errorf("%s: got %+v, %v", flags, a, err)
+		}
+	}
+	p.mustRestart("nixnfsd")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d calls", load.calls.Load())
+}
+
 // A server that is killed between two programs is as one that is killed.
 func TestKilledInARestart(t *testing.T) {
 	p := startProcess(t)

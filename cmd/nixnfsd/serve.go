@@ -66,23 +66,18 @@ puts another program in its place.`,
 func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) error {
 	syscall.Umask(0)               // modes are the client's business, which has applied its own
 	signal.Ignore(syscall.SIGPIPE) // whoever read the log may be gone; the mount has to live
-	addr, err := opts.address.parse()
-	if err != nil {
-		return err
-	}
-	log, err := opts.logger(stderr)
-	if err != nil {
-		return err
-	}
-	layout, err := opts.resolve(opts.export)
-	if err != nil {
-		return err
-	}
+	d, err := newDaemon(opts, stdout, stderr)
 	if handover.Rehearsing() {
-		return rehearse(stdout, layout)
+		if err == nil {
+			err = rehearse(stdout, d.layout)
+		}
+		return err
 	}
-	d := &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}
-	return d.run(ctx)
+	from, fromErr := handover.Receive()
+	if err = errors.Join(err, fromErr); err != nil {
+		return errors.Join(err, from.Return(err))
+	}
+	return d.run(ctx, from)
 }
 
 // daemon is what a process has beyond the server that it runs at the time.
@@ -95,14 +90,31 @@ type daemon struct {
 	orders *orders
 }
 
-// run serves until ctx ends, or another program takes over.
-func (d *daemon) run(ctx context.Context) error {
-	from, err := handover.Receive()
+func newDaemon(opts *serveOptions, stdout, stderr io.Writer) (*daemon, error) {
+	addr, err := opts.address.parse()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	log, err := opts.logger(stderr)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := opts.resolve(opts.export)
+	if err != nil {
+		return nil, err
+	}
+	return &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}, nil
+}
+
+// run serves until ctx ends, or another program takes over.
+func (d *daemon) run(ctx context.Context, from *handover.Bundle) error {
 	for {
-		next, err := d.serve(ctx, from)
+		s, err := d.open(ctx, from)
+		if err != nil {
+			return errors.Join(err, from.Return(err))
+		}
+		next, err := d.serve(ctx, s)
+		err = errors.Join(err, s.close())
 		if next == nil {
 			return err
 		}
@@ -114,22 +126,79 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 }
 
-// serve runs a server until ctx ends, or until another is to follow.
-func (d *daemon) serve(ctx context.Context, from *handover.Bundle) (next *succession, err error) {
-	listener, err := d.listener(ctx, from)
-	if err != nil {
-		return nil, err
+// server is one that runs.
+type server struct {
+	nfs      *nfs.Server
+	fsys     *overlay.FS
+	listener net.Listener
+	done     chan error // gets what ended it
+}
+
+// open has a server go on where its predecessor ended, or begin.
+func (d *daemon) open(ctx context.Context, from *handover.Bundle) (*server, error) {
+	s := &server{done: make(chan error, 1)}
+	err := d.openFiles(ctx, s, from)
+	if err == nil {
+		err = d.start(s)
 	}
-	defer listener.Close() // a second time, as a rule: Shutdown has done it
-	fsys, err := openOverlay(d.layout, d.opts.readOnly, locksOf(from))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
-	defer func() { err = errors.Join(err, fsys.Close()) }()
-	s, err := d.start(listener, fsys, from)
+	if from == nil {
+		d.orders.take(d.layout.State, nil)
+		announce(d.stdout, s.listener, d.layout, d.opts)
+	} else {
+		d.orders.take(d.layout.State, from.Control)
+		d.adopt(s, from)
+	}
+	d.orders.use(s.fsys, layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export})
+	return s, nil
+}
+
+func (d *daemon) openFiles(ctx context.Context, s *server, from *handover.Bundle) (err error) {
+	var locks []*os.File
+	if from != nil {
+		locks = from.Locks
+		s.listener, err = net.FileListener(from.Listener)
+	} else {
+		s.listener, err = listen(ctx, d.addr)
+	}
+	if err == nil {
+		s.fsys, err = openOverlay(d.layout, d.opts.readOnly, locks)
+	}
+	return err
+}
+
+func (d *daemon) start(s *server) error {
+	key, err := nfs.LoadKey(d.layout.State)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("load the key of the file handles: %w", err)
 	}
+	replies, err := nfs.OpenReplies(d.layout.State, key)
+	if err != nil {
+		d.log.WithError(err).Warn("calls that are sent again after a restart may run twice")
+	}
+	s.nfs = nfs.New(nfs.Options{
+		FS: s.fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead,
+		Replies: replies, Log: d.log,
+	})
+	go func() { s.done <- s.nfs.Serve(s.listener) }()
+	return nil
+}
+
+// close gives up what was opened, after an end.
+func (s *server) close() error {
+	if s.listener != nil {
+		s.listener.Close() // a second time, as a rule: Shutdown has done it
+	}
+	if s.fsys == nil {
+		return nil
+	}
+	return s.fsys.Close()
+}
+
+// serve waits until ctx ends, or until another server is to follow.
+func (d *daemon) serve(ctx context.Context, s *server) (*succession, error) {
 	for {
 		select {
 		case err := <-s.done:
@@ -145,43 +214,6 @@ func (d *daemon) serve(ctx context.Context, from *handover.Bundle) (next *succes
 			order.failed <- err
 		}
 	}
-}
-
-// server is one that runs.
-type server struct {
-	nfs      *nfs.Server
-	fsys     *overlay.FS
-	listener net.Listener
-	done     chan error // gets what ended it
-}
-
-// start has a server go on where its predecessor ended, or begin.
-func (d *daemon) start(listener net.Listener, fsys *overlay.FS, from *handover.Bundle) (*server, error) {
-	key, err := nfs.LoadKey(d.layout.State)
-	if err != nil {
-		return nil, fmt.Errorf("load the key of the file handles: %w", err)
-	}
-	replies, err := nfs.OpenReplies(d.layout.State, key)
-	if err != nil {
-		d.log.WithError(err).Warn("calls that are sent again after a restart may run twice")
-	}
-	s := &server{
-		nfs: nfs.New(nfs.Options{
-			FS: fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead,
-			Replies: replies, Log: d.log,
-		}),
-		fsys: fsys, listener: listener, done: make(chan error, 1),
-	}
-	go func() { s.done <- s.nfs.Serve(listener) }()
-	if from == nil {
-		d.orders.take(d.layout.State, nil)
-		announce(d.stdout, listener, d.layout, d.opts)
-	} else {
-		d.orders.take(d.layout.State, from.Control)
-		d.adopt(s, from)
-	}
-	d.orders.use(fsys, layersAnswer{Address: listener.Addr().String(), Export: d.opts.export})
-	return s, nil
 }
 
 // drain answers what is under way, and ends.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -37,41 +36,29 @@ func rehearse(stdout io.Writer, l mount.Layout) error {
 	return handover.Promise(stdout)
 }
 
-// listener is the predecessor's, or a new one.
-func (d *daemon) listener(ctx context.Context, from *handover.Bundle) (net.Listener, error) {
-	if from == nil {
-		return listen(ctx, d.addr)
-	}
-	l, err := handover.TakeListener(from.Listener)
-	if err != nil {
-		return nil, fmt.Errorf("take over the listening socket: %w", err)
-	}
-	return l, nil
-}
-
-// locksOf are the predecessor's locks.
-func locksOf(from *handover.Bundle) []*os.File {
-	if from == nil {
-		return nil
-	}
-	return from.Locks
-}
-
 // adopt has the server go on with the predecessor's connections. A client whose connection
 // is lost connects anew.
 func (d *daemon) adopt(s *server, from *handover.Bundle) {
 	for _, c := range from.Conns {
-		nc, err := c.Take()
+		nc, err := net.FileConn(c.File)
 		if err != nil {
 			d.log.WithError(err).Warn("connection lost in a restart")
 			continue
 		}
 		s.nfs.Adopt(nfs.Conn{Conn: nc, Unread: c.Unread})
 	}
-	d.orders.self.Paused = time.Since(from.Since)
-	d.log.WithFields(logrus.Fields{
+	d.orders.self.Paused, d.orders.self.Failure = time.Since(from.Since), from.Failure
+	if err := from.Close(); err != nil {
+		d.log.WithError(err).Warn("not all was closed after a restart")
+	}
+	log := d.log.WithFields(logrus.Fields{
 		"version": version(), "before": from.Version, "connections": len(from.Conns), "paused": d.orders.self.Paused,
-	}).Info("restarted")
+	})
+	if from.Failure != "" {
+		log.WithField("err", from.Failure).Error("not restarted: the other program could not serve")
+		return
+	}
+	log.Info("restarted")
 }
 
 // handOver brings the server to rest and gives what its successor needs; the orders are held
@@ -107,7 +94,7 @@ func (d *daemon) handOver(ctx context.Context, s *server) (_ *handover.Bundle, e
 
 // bundle has all that a successor gets but connections.
 func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
-	b = &handover.Bundle{Version: version()}
+	b = handover.New(version(), d.layout.State)
 	var errs [3]error
 	b.Listener, errs[0] = handover.Dup(s.listener)
 	b.Locks, errs[1] = s.fsys.Locks()
@@ -122,7 +109,7 @@ func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
 
 // exec puts the program in the place of this one. When it returns, this one has to follow itself.
 func (d *daemon) exec(next *succession) {
-	err := next.Exec(next.program, os.Args[1:], d.layout.State)
-	d.log.WithError(err).Error("not restarted")
+	err := next.Exec(next.program)
+	next.Bundle.Program, next.Bundle.Failure = nil, err.Error()
 	next.failed <- err
 }

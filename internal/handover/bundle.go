@@ -20,10 +20,15 @@ const envName = "NIXNFSD_HANDOVER"
 // format is the manifest's. A successor of another format is not taken.
 const format = 1
 
-// Bundle is what a server leaves to its successor. Its files are descriptors of their own.
+// Bundle is what a server leaves to its successor. Its files are descriptors of their own, and
+// whoever goes on with what they are takes descriptors of his own.
 type Bundle struct {
 	Version  string    // of the program that the successor follows
 	Since    time.Time // when clients began to wait
+	Dir      string    // the server's own: a file is there for a moment
+	Args     []string  // of the command line, behind the program's name
+	Failure  string    // why the successor was none, and gave the Bundle back
+	Program  *os.File  // that of who left the Bundle; nil: it cannot be given back
 	Listener *os.File
 	Control  *os.File   // the listening control socket; nil: there is none
 	Locks    []*os.File // of directories
@@ -41,6 +46,10 @@ type manifest struct {
 	Format   int       `json:"format"`
 	Version  string    `json:"version"`
 	Since    time.Time `json:"since"`
+	Dir      string    `json:"dir"`
+	Args     []string  `json:"args"`
+	Failure  string    `json:"failure,omitempty"`
+	Program  int       `json:"program"` // -1: none
 	Listener int       `json:"listener"`
 	Control  int       `json:"control"` // -1: none
 	Locks    []lock    `json:"locks"`
@@ -57,6 +66,12 @@ type conn struct {
 	Unread []byte `json:"unread,omitempty"`
 }
 
+// New makes a Bundle of this program, which has that version, and no sockets.
+func New(version, dir string) *Bundle {
+	program, _ := ownProgram() // without it a Bundle goes one way only
+	return &Bundle{Version: version, Dir: dir, Args: os.Args[1:], Program: program}
+}
+
 // Add adds a connection, of which the beginning of a call has been read, and closes it here.
 func (b *Bundle) Add(c net.Conn, unread []byte) error {
 	f, err := Dup(c)
@@ -70,7 +85,7 @@ func (b *Bundle) Add(c net.Conn, unread []byte) error {
 
 // Close closes all that b has.
 func (b *Bundle) Close() error {
-	files := append([]*os.File{b.Listener, b.Control}, b.Locks...)
+	files := append([]*os.File{b.Program, b.Listener, b.Control}, b.Locks...)
 	for _, c := range b.Conns {
 		files = append(files, c.File)
 	}
@@ -102,18 +117,6 @@ func Dup(socket any) (*os.File, error) {
 	return os.NewFile(uintptr(dup), "socket"), nil
 }
 
-// TakeListener gives the socket that listens in f, and closes f.
-func TakeListener(f *os.File) (net.Listener, error) {
-	l, err := net.FileListener(f)
-	return l, errors.Join(err, f.Close())
-}
-
-// Take gives the connection, and closes File.
-func (c Conn) Take() (net.Conn, error) {
-	nc, err := net.FileConn(c.File)
-	return nc, errors.Join(err, c.File.Close())
-}
-
 // number is f's descriptor, left as it is: f.Fd would have it block.
 func number(f *os.File) (int, error) {
 	if f == nil {
@@ -138,7 +141,10 @@ func (b *Bundle) manifest() (m manifest, fds []int, err error) {
 		}
 		return n
 	}
-	m = manifest{Format: format, Version: b.Version, Since: b.Since, Listener: add(b.Listener), Control: add(b.Control)}
+	m = manifest{
+		Format: format, Version: b.Version, Since: b.Since, Dir: b.Dir, Args: b.Args, Failure: b.Failure,
+		Program: add(b.Program), Listener: add(b.Listener), Control: add(b.Control),
+	}
 	for _, f := range b.Locks {
 		m.Locks = append(m.Locks, lock{add(f), f.Name()})
 	}
@@ -148,15 +154,16 @@ func (b *Bundle) manifest() (m manifest, fds []int, err error) {
 	return m, fds, err
 }
 
-// Exec puts program in the place of this process, with arguments behind its name. The
-// directory dir is the server's own; a file is there for a moment. It returns only when that
-// failed: then the Bundle is as it was.
-func (b *Bundle) Exec(program string, args []string, dir string) error {
+// Exec puts program in the place of this process. It returns only when that failed: then the
+// Bundle is as it was.
+func (b *Bundle) Exec(program string) error { return b.exec(program, program) }
+
+func (b *Bundle) exec(program, name string) error {
 	m, fds, err := b.manifest()
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	f, err := m.write(filepath.Join(dir, "handover"))
+	f, err := m.write(filepath.Join(b.Dir, "handover"))
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
@@ -165,7 +172,23 @@ func (b *Bundle) Exec(program string, args []string, dir string) error {
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	return fmt.Errorf("start %s: %w", program, execKeeping(program, args, n, append(fds, n)))
+	return fmt.Errorf("start %s: %w", program, execKeeping(program, append([]string{name}, b.Args...), n, append(fds, n)))
+}
+
+// Return gives the Bundle back to the program that left it, in the place of this process, with
+// the reason why. It returns only when that cannot be done: nil where there is no Bundle, or no
+// program.
+func (b *Bundle) Return(reason error) error {
+	if b == nil || b.Program == nil {
+		return nil
+	}
+	n, err := number(b.Program)
+	if err != nil {
+		return err
+	}
+	back := *b
+	back.Program, back.Failure = nil, reason.Error()
+	return back.exec(programPath(n), "nixnfsd")
 }
 
 // write puts the manifest into a file that has no name any more.
@@ -188,7 +211,7 @@ func (m *manifest) write(path string) (*os.File, error) {
 // execKeeping keeps the descriptors, and of what Go does to the limit of open files before an
 // exec, which may not come about, nothing. No child can be started meanwhile, with
 // descriptors that are not for it.
-func execKeeping(program string, args []string, manifest int, fds []int) error {
+func execKeeping(program string, argv []string, manifest int, fds []int) error {
 	syscall.ForkLock.Lock()
 	defer syscall.ForkLock.Unlock()
 	for _, fd := range fds {
@@ -202,7 +225,7 @@ func execKeeping(program string, args []string, manifest int, fds []int) error {
 		defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 	}
 	env := append(os.Environ(), envName+"="+strconv.Itoa(manifest))
-	return syscall.Exec(program, append([]string{program}, args...), env)
+	return syscall.Exec(program, argv, env)
 }
 
 // Receive gives what a predecessor left to this process, or nil without one.
@@ -240,7 +263,7 @@ func receive(fd int) (*Bundle, error) {
 }
 
 func (m *manifest) bundle() (*Bundle, error) {
-	b := &Bundle{Version: m.Version, Since: m.Since}
+	b := &Bundle{Version: m.Version, Since: m.Since, Dir: m.Dir, Args: m.Args, Failure: m.Failure}
 	var errs []error
 	file := func(fd int, name string) *os.File {
 		f, err := inherited(fd, name)
@@ -248,6 +271,9 @@ func (m *manifest) bundle() (*Bundle, error) {
 		return f
 	}
 	b.Listener = file(m.Listener, "listener")
+	if m.Program >= 0 {
+		b.Program = file(m.Program, "program")
+	}
 	if m.Control >= 0 {
 		b.Control = file(m.Control, "control")
 	}

@@ -17,8 +17,10 @@
 //
 // # What can go wrong
 //
-// The new program cannot give the process back, so it is rehearsed first: Rehearse runs
-// it with the same arguments and environment, but for the variable, which has the value
-// "rehearsal". It then does what can be done beside a running server, says so and ends. An
-// execve that fails leaves the caller with its Bundle, from which it can go on like a successor.
+// The new program is rehearsed first: Rehearse runs it with the same arguments and
+// environment, but for the variable, which has the value "rehearsal". It then does what can be
+// done beside a running server, says so and ends. An execve that fails leaves the caller with its
+// Bundle, from which it can go on like a successor. A successor that finds that it
+// cannot serve gives the Bundle back (Return): on Linux, where a program can be
+// started by its descriptor, since a path may lead to another one by then.
 package handover
