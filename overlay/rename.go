@@ -58,7 +58,7 @@ func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID, toName []byte) 
 }
 
 // readyToDisplace copies up what is about to be replaced by an object that leaves a hidden
-// name, since the two have to be exchanged. (A regular file is linked instead.)
+// name, and under that name, since the two have to be exchanged. (A regular file is linked instead.)
 func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toName []byte) error {
 	var st sysStat
 	old, err := fs.lookup(dst, toName, &st)
@@ -73,7 +73,10 @@ func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toNa
 	if err != nil || !hidden {
 		return err
 	}
-	return fs.copyUp(c, old)
+	if err := fs.copyUp(c, old); err != nil || old.isDir() {
+		return err
+	}
+	return fs.raiseName(c, dst, old, toName)
 }
 
 // changeTwo locks the directories of a rename, for who holds fs.moving where they are

@@ -415,3 +415,34 @@ func TestFileidOfLinkedSymlink(t *testing.T) {
 		tr.reopen()
 	}
 }
+
+// TestRenameOverOneNameOfSeveral replaces a name of a lower object, which is copied up
+// under the name that it was met by last, by what leaves a whiteout.
+func TestRenameOverOneNameOfSeveral(t *testing.T) {
+	tr := newTree(t, 1)
+	lower := tr.options.Lowers[0]
+	mustWrite(t, lower+"/a", "lower")
+	if err := syscall.Mkfifo(lower+"/b", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustLink(t, lower+"/b", lower+"/other")
+	tr.open()
+	old := tr.walk("b")
+	tr.walk("other")
+	tr.remove(tr.Root(), "a")
+	var a overlay.Attr
+	var w overlay.Change
+	if err := tr.Mknod(worker, tr.Root(), []byte("a"), overlay.ModeFIFO, 0, 0, &overlay.SetAttr{}, &a, &w); err != nil {
+		t.Fatal(err)
+	}
+	tr.mustRename(tr.Root(), "a", tr.Root(), "b")
+	if got := tr.walk("b"); got.ID != a.ID {
+		t.Errorf("b is %v, want %v", got.ID, a.ID)
+	}
+	if got := tr.walk("other"); got.ID != old.ID || got.Nlink != 1 {
+		t.Errorf("the other name is %v with %d links, want %v with 1", got.ID, got.Nlink, old.ID)
+	}
+	if _, err := tr.tryWalk("a"); err != syscall.ENOENT {
+		t.Errorf("the old name: %v", err)
+	}
+}
