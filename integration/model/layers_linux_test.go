@@ -112,7 +112,7 @@ func (d dialect) write(dir string, layer []entry, number int) error {
 	for i := range layer {
 		e := &layer[i]
 		path := filepath.Join(dir, e.path)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		err := makeParents(dir, e.path)
 		if err == nil {
 			err = d.make(dir, path, e)
 		}
@@ -123,11 +123,27 @@ func (d dialect) write(dir string, layer []entry, number int) error {
 	return settleTimes(dir, number)
 }
 
+// makeParents makes the directories above a path, which leads over no symbolic link: that
+// could lead out of the layer.
+func makeParents(dir, path string) error {
+	for _, name := range strings.Split(filepath.Dir(path), "/") {
+		dir = filepath.Join(dir, name)
+		err := os.Mkdir(dir, 0o755)
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+			return errors.Join(errNoFit, err)
+		}
+	}
+	return nil
+}
+
 // errNoFit says that an entry contradicts those before it.
 var errNoFit = errors.New("does not fit")
 
 func doesNotFit(err error) bool {
-	for _, target := range []error{errNoFit, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOENT, unix.ELOOP} {
+	for _, target := range []error{errNoFit, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOENT} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -175,6 +191,9 @@ func (d dialect) makeBare(root, path string, e *entry) error {
 		return unix.Mknod(path, unix.S_IFCHR, 0)
 	case aWhiteout:
 		return d.whiteout(path)
+	}
+	if err := makeParents(root, e.arg); err != nil { // for what is there to be inside the layer
+		return err
 	}
 	return d.link(filepath.Join(root, e.arg), path)
 }
