@@ -150,12 +150,12 @@ func (c *conn) inline(rec []byte) (done bool, err error) {
 		q.reject(oncrpc.GarbageArgs) // nothing that gets a large reply takes long arguments
 		return true, nil
 	}
-	if c.replayed(rec) {
+	if q.proc.settle != nil && c.replayed(rec) {
 		return true, nil
 	}
 	at := len(q.e.B)
 	if q.proc.is(slow) || !q.answer(false) {
-		return false, nil
+		return q.proc.is(late) && c.replayed(rec), nil
 	}
 	c.keep(q, q.e.B[at:])
 	return true, nil

@@ -35,8 +35,9 @@
 //     and another connection gets the same reply when it is there. No worker waits for that.
 //   - runs when the first has been forgotten. None is forgotten that runs.
 //
-// READ and the like, WRITE and COMMIT run again: that does no harm, and remembering them
-// would cost more than they do.
+// READ and the like and COMMIT run again: that does no harm. A WRITE is remembered if it had
+// to wait for a worker: run again while later WRITEs overtake it, it would bring back what
+// they had overwritten. Others run again, in the order in which they were sent.
 //
 // The replies are kept in a mapped file in the state directory (OpenReplies), so a server
 // that was killed and started again gives them too, while the kernel runs. It knows also

@@ -6,10 +6,14 @@ import "bytes"
 // its reply is known or will be. Else q has its entry, if it is one that must not run twice.
 func (c *conn) replayed(rec []byte) bool {
 	q, r := c.q, c.srv.replies
-	if q.proc.settle == nil || q.stranger() {
+	if q.stranger() {
 		return false
 	}
-	id := r.identify(c.origin, &q.call, rec, rec[q.d.Off:])
+	args := rec[q.args:]
+	if q.proc.is(late) {
+		args = args[:min(len(args), maxHashed)]
+	}
+	id := r.identify(c.origin, &q.call, len(rec), rec[:q.args], args)
 	for {
 		var v verdict
 		q.once, v, q.e.B = r.begin(&id, c, q.e.B)

@@ -19,6 +19,9 @@ const (
 	// maxReply is how long a reply may be that is kept. That of CREATE, the longest
 	// one, has 272 bytes, with file handles of 28.
 	maxReply = 332
+	// maxHashed is how many bytes of a WRITE's arguments are looked at: XID and offset
+	// tell enough.
+	maxHashed = 256
 	// replyAge is how long a call may be sent again, at most: a client's XIDs come
 	// around some time.
 	replyAge = 24 * time.Hour
@@ -94,12 +97,12 @@ func newReplies(k Key) *Replies {
 // origin is what the address of a client adds to a call's identity.
 func (r *Replies) origin(client string) uint64 { return siphash.Hash(r.k0, r.k1, []byte(client)) }
 
-// identify tells the call of which rec are all bytes and args those of the arguments.
-func (r *Replies) identify(origin uint64, c *oncrpc.Call, rec, args []byte) identity {
+// identify tells a call of size bytes by what is before its arguments, and by them.
+func (r *Replies) identify(origin uint64, c *oncrpc.Call, size int, head, args []byte) identity {
 	h := siphash.Hash(r.k0^uint64(c.Proc), r.k1, args)
 	return identity{
-		whole: siphash.Hash(r.k0^origin, r.k1^h, rec[:len(rec)-len(args)]),
-		args:  h, xid: c.XID, size: uint32(len(rec)),
+		whole: siphash.Hash(r.k0^origin, r.k1^h, head),
+		args:  h, xid: c.XID, size: uint32(size),
 	}
 }
 

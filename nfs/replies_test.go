@@ -302,6 +302,29 @@ func TestJukeboxIsNotKept(t *testing.T) {
 	}
 }
 
+// TestWriteSentAgain: a WRITE that a worker does runs once; one that needs no worker is not
+// worth remembering.
+func TestWriteSentAgain(t *testing.T) {
+	for _, tt := range []struct {
+		stable uint32
+		want   int32
+	}{{0, 2}, {2, 1}} {
+		f, n := counted()
+		c := dial(t, serve(t, newServer(f)))
+		msg := record(nfsCall(1, procWrite, &owner, on(fakeFile).u64(5).u32(1000, tt.stable).opaque(make([]byte, 1000))))
+		send(t, c, msg)
+		want := reply(t, c)
+		send(t, c, msg)
+		if got := reply(t, c); !bytes.Equal(got, want) || n.Load() != tt.want {
+			t.Errorf("stable %d: got % x, want % x; ran %d times, want %d", tt.stable, got, want, n.Load(), tt.want)
+		}
+		send(t, c, record(nfsCall(1, procWrite, &owner, on(fakeFile).u64(6).u32(1000, tt.stable).opaque(make([]byte, 1000)))))
+		if reply(t, c); n.Load() != tt.want+1 {
+			t.Errorf("stable %d: another WRITE did not run", tt.stable)
+		}
+	}
+}
+
 // newTestConn gives a conn that nobody reads.
 func newTestConn(t testing.TB, s *Server) *conn {
 	ours, theirs := net.Pipe()

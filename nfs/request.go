@@ -17,6 +17,7 @@ type request struct {
 	call oncrpc.Call
 	proc *procedure
 	d    xdr.Decoder // at the arguments
+	args int         // where they begin
 	e    xdr.Encoder // the reply goes behind what is there
 	at   int         // where the results begin in e
 
@@ -65,7 +66,9 @@ func (q *request) begin(rec []byte) bool {
 	q.d = xdr.Decoder{B: rec}
 	q.err, q.ran, q.hasAttr, q.proc, q.once = nil, false, false, nil, nil
 	q.w, q.w2 = overlay.Change{}, overlay.Change{}
-	return oncrpc.DecodeCall(&q.d, &q.call)
+	ok := oncrpc.DecodeCall(&q.d, &q.call)
+	q.args = q.d.Off
+	return ok
 }
 
 // route finds the procedure. When there is none, or the caller may not call it,

@@ -20,7 +20,7 @@ const tick = 10 * time.Millisecond
 // outcome is run's result, for a call in doubt too.
 func (q *request) outcome() error {
 	err := q.proc.run(q)
-	if err == nil || q.once == nil || !q.once.doubt {
+	if err == nil || q.once == nil || !q.once.doubt || q.proc.settle == nil {
 		return err
 	}
 	st, _ := statusOf(err)

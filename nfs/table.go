@@ -18,6 +18,7 @@ const (
 	plain                       // the result is no union: there is no status, and ok always follows
 	searches                    // others have to have the right to search the directory
 	contents                    // others have to have the right to read the object
+	late                        // must not run twice when it waited for a worker
 )
 
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
@@ -82,7 +83,7 @@ var nfsProgram = program{
 		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp, nil},
 		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp, nil},
 		{"READ", reads, large | contents, decodeRead, runRead, okRead, putPostOp, nil},
-		{"WRITE", changes, 0, decodeWrite, runWrite, okWrite, putWcc, nil},
+		{"WRITE", changes, late, decodeWrite, runWrite, okWrite, putWcc, nil},
 		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc, settleCreate},
 		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc, settleMkdir},
 		{"SYMLINK", changes, 0, decodeSymlink, runSymlink, okMade, putWcc, settleSymlink},
