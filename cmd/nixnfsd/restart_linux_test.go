@@ -276,6 +276,29 @@ func (w *worker) bytes(n int) []byte {
 	return b
 }
 
+// startOrders gives the server one order after the other until stop is called.
+func startOrders(p *process) (_ *atomic.Int64, stop func() error) {
+	opts := dirOptions{state: filepath.Join(p.dir, "state")}
+	ctx, cancel := context.WithCancel(p.t.Context())
+	orders, done := new(atomic.Int64), make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil && ctx.Err() == nil {
+			var a layersAnswer
+			err = opts.order(p.t.Context(), "GET", layersPath, &a)
+			if err == nil && len(a.Layers) != 2 {
+				err = fmt.Errorf("got %d layers", len(a.Layers))
+			}
+			orders.Add(1)
+		}
+		done <- err
+	}()
+	return orders, func() error {
+		cancel()
+		return <-done
+	}
+}
+
 // Clients that work, and ones that are idle, notice nothing of restarts but a moment, and the
 // server keeps nothing of its predecessors.
 func TestRestartUnderLoad(t *testing.T) {
@@ -286,6 +309,7 @@ func TestRestartUnderLoad(t *testing.T) {
 		idle = append(idle, c)
 	}
 	pid := p.cmd.Process.Pid
+	orders, stopOrders := startOrders(p)
 	load1, stop1 := startLoad(p, 6)
 	load2, stop2 := startLoad(p, 6)
 	p.mustRestart("nixnfsd")
@@ -294,7 +318,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	for range *restarts - 1 {
 		longest = max(longest, p.mustRestart("nixnfsd"))
 	}
-	if err := errors.Join(stop1(), stop2()); err != nil {
+	if err := errors.Join(stop1(), stop2(), stopOrders()); err != nil {
 		t.Error(err)
 	}
 	for _, c := range idle {
@@ -303,8 +327,8 @@ func TestRestartUnderLoad(t *testing.T) {
 		}
 	}
 	slowest := time.Duration(max(load1.longest.Load(), load2.longest.Load()))
-	t.Logf("%d restarts of process %d under %d calls: clients waited %v at most, the slowest call took %v",
-		*restarts, pid, load1.calls.Load()+load2.calls.Load(), longest, slowest)
+	t.Logf("%d restarts of process %d under %d calls and %d orders: clients waited %v at most, the slowest call took %v",
+		*restarts, pid, load1.calls.Load()+load2.calls.Load(), orders.Load(), longest, slowest)
 	if slowest > longestPause {
 		t.Errorf("a call took %v", slowest)
 	}
