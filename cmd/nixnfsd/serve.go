@@ -121,7 +121,7 @@ func (d *daemon) run(ctx context.Context, from *handover.Bundle) error {
 		if err != nil {
 			d.log.WithError(err).Warn("not all was closed before a restart")
 		}
-		d.exec(next)
+		d.exec(ctx, next)
 		from = next.Bundle // it has not come about
 	}
 }
