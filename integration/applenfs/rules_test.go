@@ -31,6 +31,7 @@ func TestRules(t *testing.T) {
 		{"entries have other fileids than their objects", withEntries(otherFileids), "what a listing tells of names is true"},
 		{"COMMIT changes the mtime", func(f nfs.FS) nfs.FS { return touching{f} }, "one's own bytes stay cached"},
 		{"nobody writes to what is read-only", func(f nfs.FS) nfs.FS { return strict{f} }, "times that were set stay"},
+		{"data is lost before COMMIT, and the verifier stays", newLossy(), "times that were set stay"},
 		{"times are set to whole minutes", withAttr(wholeMinutes), "times that were set stay"},
 		{"a handle is used again", newReused, "a handle is of one object"},
 		{"the fileid changes with copy-up", newMoving(func(a *overlay.Attr) { a.ID.Fileid++ }), "an object has one fileid"},

@@ -184,6 +184,28 @@ func (l leaky) Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *ove
 	return err
 }
 
+// lossy is a disk that loses it while the server goes on, and nobody is told.
+type lossy struct{ leaky }
+
+func newLossy() func(nfs.FS) nfs.FS {
+	return func(fsys nfs.FS) nfs.FS {
+		return lossy{leaky{fsys, new(sync.Mutex), map[overlay.ID][][2]uint64{}}}
+	}
+}
+
+func (l lossy) Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *overlay.Change) error {
+	c.MayBlock = true
+	l.mu.Lock()
+	held := l.held[id]
+	l.mu.Unlock()
+	for _, p := range held {
+		if err := l.FS.Write(c, id, make([]byte, p[1]), p[0], overlay.Unstable, w); err != nil {
+			return err
+		}
+	}
+	return l.leaky.Commit(c, id, off, count, w)
+}
+
 // TestPowerLoss loses what was not committed, with a reply to each of several calls.
 func TestPowerLoss(t *testing.T) {
 	for _, proc := range []uint32{nfsclient.ProcWrite, nfsclient.ProcCommit} {
