@@ -18,8 +18,8 @@ var storePaths = flag.Int("store.paths", 4, "store paths that TestNixStore adds"
 const storeFiles = 20
 
 // TestNixStore adds, verifies, optimises and collects store paths as Nix does, through the client,
-// while the server is killed every few hundred calls: alone, over two lower directories that
-// hold part of the store, and on a volume that folds names.
+// while the server is killed, or gives way to another, every few hundred calls: alone, over two
+// lower directories that hold part of the store, and on a volume that folds names.
 func TestNixStore(t *testing.T) {
 	tt := []struct {
 		name   string
@@ -30,24 +30,25 @@ func TestNixStore(t *testing.T) {
 		{"lowers", 2, func(t testing.TB) string { return t.TempDir() }},
 		{"folding", 0, foldingVolume},
 	}
-	const callsBetweenKills = 500
+	const callsBetweenAccidents = 250
 	binary := build(t)
 	for _, tt := range tt {
 		t.Run(tt.name, func(t *testing.T) {
-			volume := tt.volume(t)
-			flags := []string{"--upper", filepath.Join(volume, "upper"), "--state", filepath.Join(t.TempDir(), "state")}
+			p := &process{
+				binary: binary, every: callsBetweenAccidents,
+				upper: filepath.Join(tt.volume(t), "upper"), state: filepath.Join(t.TempDir(), "state"),
+			}
 			r := rand.New(rand.NewPCG(4711, uint64(tt.lowers)))
 			s := &store{t: t, paths: map[string]string{}}
 			for i := range tt.lowers {
-				lower := t.TempDir()
-				flags = append(flags, "--lower", lower)
-				s.lower(r, lower, i)
+				p.lowers = append(p.lowers, t.TempDir())
+				s.lower(r, p.lowers[i], i)
 			}
-			p := newProcess(t, binary, callsBetweenKills, flags...)
+			p.run(t)
 			s.m = mount(t, applenfs.Options{Dial: p.dial})
 			s.life(r)
 			s.lookAgain(p)
-			t.Logf("%d calls, killed %d times", p.calls, p.kills)
+			t.Logf("%d calls, killed %d times, restarted %d times: %v", p.calls, p.kills, p.restarts, s.m.Calls())
 		})
 	}
 }

@@ -13,16 +13,18 @@ import (
 )
 
 // process is a nixnfsd that is killed now and then, and started again by the next who
-// connects.
+// connects; or it is made to give way to another.
 type process struct {
-	t      testing.TB
-	binary string
-	args   []string
-	addr   string
-	cmd    *exec.Cmd
-	every  int // calls between kills, 0 for none
-	calls  int
-	kills  int
+	t            testing.TB
+	binary       string
+	upper, state string
+	lowers       []string
+	addr         string
+	cmd          *exec.Cmd
+	every        int // calls between accidents
+	calls        int
+	kills        int
+	restarts     int
 }
 
 // build builds nixnfsd.
@@ -35,17 +37,29 @@ func build(t testing.TB) (binary string) {
 	return binary
 }
 
-// newProcess has flags that serve and fsck take. The first who dials starts it.
-func newProcess(t testing.TB, binary string, every int, flags ...string) *process {
-	t.Helper()
-	p := &process{t: t, binary: binary, every: every, args: flags}
+// run runs the server until the test ends. The first who dials starts it.
+func (p *process) run(t testing.TB) {
+	p.t = t
 	t.Cleanup(p.kill)
-	return p
+}
+
+// command is a command about the server's directories.
+func (p *process) command(verb string, flags ...string) *exec.Cmd {
+	flags = append([]string{verb, "--upper", p.upper, "--state", p.state}, flags...)
+	return exec.Command(p.binary, flags...)
+}
+
+// lowerFlags name the lower directories.
+func (p *process) lowerFlags() (flags []string) {
+	for _, lower := range p.lowers {
+		flags = append(flags, "--lower", lower)
+	}
+	return flags
 }
 
 // start starts the server and waits until it is ready.
 func (p *process) start() error {
-	p.cmd = exec.Command(p.binary, append([]string{"serve", "--listen", "127.0.0.1:0"}, p.args...)...)
+	p.cmd = p.command("serve", append(p.lowerFlags(), "--listen", "127.0.0.1:0", "--log-level", "warn")...)
 	p.cmd.Stderr = os.Stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -86,19 +100,30 @@ func (p *process) dial(ctx context.Context) (net.Conn, error) {
 	return &killing{nc, p}, err
 }
 
-// killing is a connection that has the server killed when it has been sent enough.
+// giveWay has another program take the server's place, and its connections.
+func (p *process) giveWay() {
+	if out, err := p.command("restart").CombinedOutput(); err != nil {
+		p.t.Errorf("restart: %v\n%s", err, out)
+	}
+}
+
+// killing is a connection that has the server go when it has been sent enough.
 type killing struct {
 	net.Conn
 	p *process
 }
 
-// Write is given one call, but for a batch of WRITEs, and kills when it is on its way.
+// Write is given one call. The server goes when it is on its way, killed or not in turn.
 func (k *killing) Write(b []byte) (int, error) {
 	n, err := k.Conn.Write(b)
 	k.p.calls++
-	if k.p.every > 0 && k.p.calls%k.p.every == 0 {
+	switch k.p.calls % (2 * k.p.every) {
+	case 0:
 		k.p.kills++
 		k.p.kill()
+	case k.p.every:
+		k.p.restarts++
+		k.p.giveWay()
 	}
 	return n, err
 }
@@ -107,7 +132,7 @@ func (k *killing) Write(b []byte) (int, error) {
 func (p *process) fsck() {
 	p.t.Helper()
 	p.kill()
-	out, err := exec.CommandContext(p.t.Context(), p.binary, append([]string{"fsck"}, p.args...)...).CombinedOutput()
+	out, err := p.command("fsck", p.lowerFlags()...).CombinedOutput()
 	if err != nil {
 		p.t.Errorf("fsck: %v\n%s", err, out)
 	}
