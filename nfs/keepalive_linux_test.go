@@ -13,13 +13,35 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
-// What a connection is told is what keepAlive says, whoever made the listener.
+// What a connection is told is what keepAlive says, whoever made the listener, and also
+// when it comes from another process, where package net makes it one of its own.
 func TestKeepAlive(t *testing.T) {
 	s := newServer(newFakeFS())
-	c := dial(t, serve(t, s))
-	if err := ping(c); err != nil {
+	if err := ping(dial(t, serve(t, s))); err != nil {
 		t.Fatal(err)
 	}
+	s.isKeptAlive(t)
+	h, err := s.Halt(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := h.Detach()[0].Conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	nc, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := newServer(newFakeFS())
+	serve(t, next)
+	next.Adopt(Conn{Conn: nc})
+	next.isKeptAlive(t)
+}
+
+func (s *Server) isKeptAlive(t *testing.T) {
+	t.Helper()
 	raw, err := s.onlyPeer(t).nc.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -170,7 +170,6 @@ func (s *Server) accept(nc net.Conn) {
 	go func() {
 		var p *peer
 		if s.admit(nc) {
-			s.keep(nc)
 			p = s.enter(Conn{Conn: nc})
 		} else {
 			nc.Close()
@@ -192,6 +191,7 @@ func (s *Server) Adopt(c Conn) {
 
 // enter gives a connection a seat, or closes it and gives nil.
 func (s *Server) enter(c Conn) *peer {
+	s.keep(c.Conn)
 	s.peers.seat()
 	p := newPeer(s, c.Conn)
 	p.left = c.Unread

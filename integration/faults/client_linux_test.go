@@ -13,8 +13,9 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
 )
 
-// answerTime is how long a call may take at most: far more than it does.
-const answerTime = time.Minute
+// answerTime is how long a call may take at most, far more than it does: a kernel that has
+// sent in vain for a minute waits for another before it tries again.
+func answerTime() time.Duration { return time.Minute + 3**longWait }
 
 // client is one as kernels are: it sends a call until it is answered, over a new
 // connection where the old one has ended, and after a while where it is told to wait.
@@ -49,7 +50,7 @@ func (c *client) close() {
 // error where there was none.
 func (c *client) call(do func(context.Context, *nfsclient.Client) error) error {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime())
 	defer cancel()
 	for {
 		err := c.connect(ctx)
@@ -61,7 +62,7 @@ func (c *client) call(do func(context.Context, *nfsclient.Client) error) error {
 		case err == nil || errors.As(err, &answer) && answer != nfsclient.ErrJukebox:
 			return err
 		case ctx.Err() != nil:
-			return fmt.Errorf("no answer in %v: %w", answerTime, err)
+			return fmt.Errorf("no answer in %v: %w", answerTime(), err)
 		}
 		if answer == nfsclient.OK {
 			c.close()
