@@ -130,8 +130,11 @@ func TestRandom(t *testing.T) {
 	for i := range *randomScripts {
 		seed := *randomSeed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			lowers := i % 3
-			s := &script{world: newWorld(t, lowers, nil), r: rand.New(rand.NewPCG(seed, 0)), right: plain(t.TempDir())}
+			lowers, volume := i%3, t.TempDir()
+			if i%6 == 5 {
+				volume = foldingVolume(t)
+			}
+			s := &script{world: worldOf(t, newServerOn(t, volume, lowers, nil)), r: rand.New(rand.NewPCG(seed, 0)), right: plain(t.TempDir())}
 			for i := range lowers {
 				makeSame(t, string(s.right), i)
 			}
@@ -220,7 +223,7 @@ func (s *script) note(format string, args ...any) {
 
 // name gives a name, in one of few directories.
 func (s *script) name() string {
-	names := []string{"a", "b", "c", "below", "d"}
+	names := []string{"a", "b", "c", "below", "d", "A", "\u00e4", "a\u0308"}
 	name := names[s.r.IntN(len(names))]
 	for s.r.IntN(2) == 0 && strings.Count(name, "/") < 3 {
 		name = path.Join(name, names[s.r.IntN(len(names))])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,7 @@ func scenes() []scene {
 		{"a file that is made is made once", 0, exclusiveAgain},
 		{"writes go on with the next server", 0, writeAcrossRestart},
 		{"each name is its own", 0, confusedNames},
+		{"what changes below shows after a refresh", 2, changeBelow},
 	}
 }
 
@@ -423,4 +425,37 @@ func confusedNames(w *world) {
 	}
 	_, err := w.b.Lstat("fOO")
 	w.refused("another spelling", err, syscall.ENOENT)
+}
+
+// changeBelow changes lower directories behind the server's back, as a store that is shared
+// does, and has it told: within a minute all is seen.
+func changeBelow(w *world) {
+	for i := range rounds {
+		below := filepath.Join(w.o.Lowers[i%2], "below")
+		name := fmt.Sprint("new", i)
+		_, err := w.b.Lstat("below/" + name)
+		w.refused("lstat before it is there", err, fs.ErrNotExist)
+		w.names(w.b, "below")
+		w.try(os.WriteFile(filepath.Join(below, name), []byte("new"), 0o644))
+		w.refresh()
+		w.content(w.b, "below/"+name, "new")
+		w.try(os.WriteFile(filepath.Join(below, "other"), []byte("other"), 0o644))
+		w.try(os.Rename(filepath.Join(below, "other"), filepath.Join(below, name)))
+		w.refresh()
+		w.content(w.b, "below/"+name, "other")
+		w.try(os.Remove(filepath.Join(below, name)))
+		w.refresh()
+		_, err = w.b.Lstat("below/" + name)
+		w.refused("lstat after it has gone", err, fs.ErrNotExist)
+		w.sameNames(w.b, "below", []string{"a", "b"})
+		w.put(w.b, "below/own", "x")
+		w.try(w.b.Remove("below/own"))
+	}
+}
+
+// refresh tells the server of changes, and lets the client look.
+func (w *world) refresh() {
+	_, err := w.fsys.Refresh()
+	w.try(err)
+	w.later()
 }

@@ -57,6 +57,7 @@ type server struct {
 	t    testing.TB
 	o    overlay.Options
 	wrap func(nfs.FS) nfs.FS // between server and overlay, when it is set
+	fsys *overlay.FS
 	addr string
 	stop func()
 }
@@ -64,8 +65,14 @@ type server struct {
 // newServer serves an empty directory, over lower ones that hold something.
 func newServer(t testing.TB, lowers int, wrap func(nfs.FS) nfs.FS) *server {
 	t.Helper()
+	return newServerOn(t, t.TempDir(), lowers, wrap)
+}
+
+// newServerOn has the upper on a volume.
+func newServerOn(t testing.TB, volume string, lowers int, wrap func(nfs.FS) nfs.FS) *server {
+	t.Helper()
 	dir := t.TempDir()
-	s := &server{t: t, wrap: wrap, o: overlay.Options{Upper: filepath.Join(dir, "upper"), State: filepath.Join(dir, "state")}}
+	s := &server{t: t, wrap: wrap, o: overlay.Options{Upper: filepath.Join(volume, "upper"), State: filepath.Join(dir, "state")}}
 	makeDir(t, s.o.Upper, 0o755)
 	makeDir(t, s.o.State, 0o700)
 	for i := range lowers {
@@ -108,6 +115,7 @@ func (s *server) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.fsys = fsys
 	var served nfs.FS = fsys
 	if s.wrap != nil {
 		served = s.wrap(fsys)

@@ -34,7 +34,12 @@ type enough struct{}
 
 func newWorld(t testing.TB, lowers int, wrap func(nfs.FS) nfs.FS) *world {
 	t.Helper()
-	w := &world{server: newServer(t, lowers, wrap), clock: newClock()}
+	return worldOf(t, newServer(t, lowers, wrap))
+}
+
+func worldOf(t testing.TB, s *server) *world {
+	t.Helper()
+	w := &world{server: s, clock: newClock()}
 	w.lost = &loser{server: w.server}
 	w.a = mount(t, applenfs.Options{Dial: w.lost.dial, Clock: w.clock})
 	w.b = mount(t, applenfs.Options{Dial: w.dial, Clock: w.clock})
