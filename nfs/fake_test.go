@@ -157,7 +157,7 @@ func (f *fakeFS) Readdir(c overlay.Caller, dir overlay.ID, cookie uint64, attrs 
 	if err := f.fill(dir, dirAttr); err != nil {
 		return false, err
 	}
-	for i := int(cookie); i < f.entries+2; i++ {
+	for i := int(min(cookie, uint64(f.entries+2))); i < f.entries+2; i++ {
 		e := overlay.DirEntry{Name: fakeName(i), Fileid: uint64(i + 10), Cookie: uint64(i + 1)}
 		if attrs {
 			e.Attr = new(overlay.Attr)
