@@ -27,8 +27,12 @@ const (
 // permit judges a call of one who is neither the owner nor root. With Options.ShareRead he may
 // read what the mode lets him; a file also where he may execute it, for that takes
 // reading (RFC 1813 §4.4). What lies behind directories that he may not search he has no
-// handles of.
+// handles of. The root's attributes are everybody's: without them Linux's client says to who
+// opens the mount point that it is stale, and not that he may not.
 func (q *request) permit() error {
+	if q.proc.is(anybodys) && q.err == nil && q.id == q.srv.fs.Root() {
+		return nil
+	}
 	if q.proc.access != reads || !q.srv.shared {
 		return statusAcces
 	}

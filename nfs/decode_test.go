@@ -161,3 +161,41 @@ func TestMalformedArgumentsAreGarbage(t *testing.T) {
 		}
 	}
 }
+
+// TestBadNamesGetNowhere: no procedure hands the file system a name that it should not
+// get, in whichever of its arguments.
+func TestBadNamesGetNowhere(t *testing.T) {
+	asked := ""
+	f := newFakeFS()
+	f.hook = func(op string, _ overlay.Caller) error {
+		if op != "getattr" { // for the attributes that go with a failure
+			asked = op
+		}
+		return nil
+	}
+	s := newServer(f)
+	for _, name := range []string{"", ".", "..", "/", "a/b", "../a", "a\x00b", "\x00", strings.Repeat("x", 256)} {
+		for what, msg := range map[string][]byte{
+			"LOOKUP":      nfsCall(1, procLookup, &owner, on(fakeRoot).str(name)),
+			"CREATE":      nfsCall(1, procCreate, &owner, on(fakeRoot).str(name).u32(0).sattr()),
+			"EXCLUSIVE":   nfsCall(1, procCreate, &owner, on(fakeRoot).str(name).u32(2).u64(1)),
+			"MKDIR":       nfsCall(1, procMkdir, &owner, on(fakeRoot).str(name).sattr()),
+			"SYMLINK":     nfsCall(1, procSymlink, &owner, on(fakeRoot).str(name).sattr().str("target")),
+			"MKNOD":       nfsCall(1, procMknod, &owner, on(fakeRoot).str(name).u32(typeFIFO).sattr()),
+			"REMOVE":      nfsCall(1, procRemove, &owner, on(fakeRoot).str(name)),
+			"RMDIR":       nfsCall(1, procRmdir, &owner, on(fakeRoot).str(name)),
+			"RENAME from": nfsCall(1, procRename, &owner, on(fakeRoot).str(name).handle(fakeRoot).str("new")),
+			"RENAME to":   nfsCall(1, procRename, &owner, on(fakeRoot).str("file").handle(fakeRoot).str(name)),
+			"LINK":        nfsCall(1, procLink, &owner, on(fakeFile).handle(fakeRoot).str(name)),
+		} {
+			if what == "LOOKUP" && strings.Trim(name, ".") == "" && name != "" {
+				continue // which has "." and ".."
+			}
+			asked = ""
+			_, d := ask(t, s, msg)
+			if got := status(d.Uint32()); got == statusOK || asked != "" {
+				t.Errorf("%s of %.20q: got %v, and the file system was asked to %s", what, name, got, asked)
+			}
+		}
+	}
+}

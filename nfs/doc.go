@@ -103,11 +103,11 @@
 //
 // Then each call is judged by its AUTH_SYS credential: those of the owner and of root
 // are answered, and with Options.ShareRead the reading ones of others, as far as the mode
-// lets them; the rest get NFS3ERR_ACCES. Anybody may call NULL and see the list of exports. By
-// itself a credential is a claim (RFC 5531 §14); what makes it true is that on a connection of root's
-// it is the kernel who makes it. The owner can claim to be root: he gets nothing by that, since the
-// server does everything as the owner. File handles carry a message
-// authentication code, so that none can be made up.
+// lets them; the rest get NFS3ERR_ACCES. Anybody may call NULL, see the list of exports, and
+// the attributes of the root. By itself a credential is a claim (RFC 5531 §14); what makes it
+// true is that on a connection of root's it is the kernel who makes it. The owner can claim
+// to be root: he gets nothing by that, since the server does everything as the owner. File
+// handles carry a message authentication code, so that none can be made up.
 //
 // The server does what it does as the user that it runs as. ACCESS tells what the
 // mode bits say of the caller; a WRITE or READ by the owner is not held to

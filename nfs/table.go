@@ -19,6 +19,7 @@ const (
 	searches                    // others have to have the right to search the directory
 	contents                    // others have to have the right to read the object
 	late                        // must not run twice when it waited for a worker
+	anybodys                    // for others too, where the object is the root: see permit
 )
 
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
@@ -77,7 +78,7 @@ var nfsProgram = program{
 	num: progNFS, low: 3, high: 3,
 	procs: []procedure{
 		{"NULL", open, plain, nothing, noRun, nothing, nothing, nil},
-		{"GETATTR", reads, 0, decodeHandle, runGetattr, okGetattr, nothing, nil},
+		{"GETATTR", reads, anybodys, decodeHandle, runGetattr, okGetattr, nothing, nil},
 		{"SETATTR", changes, 0, decodeSetattr, runSetattr, putWcc, putWcc, settleSetattr},
 		{"LOOKUP", reads, searches, decodeLookup, runLookup, okLookup, failLookup, nil},
 		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp, nil},
