@@ -37,10 +37,10 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestOver.*)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestOver.*|TestOthers.*)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestPauses|TestOver.*)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestPauses|TestOver.*|TestOthers.*)$"}},
 		{
 			// Any directory of the guest's does as a lower here.
 			"layers",
@@ -55,6 +55,9 @@ func TestKernelClient(t *testing.T) {
 		},
 		// These fill the lowers and start the server themselves.
 		{"lower", uml.Config{Server: over, ServerUID: 1000, Env: lowers}, []string{"-test.run=^TestNixLower$"}},
+		// Root tries what another user than the server's may.
+		{"others", uml.Config{Server: serve, ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersAreRefused$"}},
+		{"sharing", uml.Config{Server: slices.Concat(serve, []string{"--share-read"}), ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersRead$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 	}
 	for _, tt := range tests {
