@@ -300,7 +300,7 @@ func scene(t *testing.T) string {
 	must(t, os.Mkdir(filepath.Join(dir, "state"), 0o700))
 	info, err := os.Stat(upper)
 	must(t, err)
-	const old = 100 * time.Millisecond
+	const old = 250 * time.Millisecond
 	for time.Since(info.ModTime()) < old {
 		time.Sleep(time.Millisecond)
 	}

@@ -204,24 +204,23 @@ func (r *Replies) finish(t *entry, reply []byte) (waiting []*conn) {
 // rivalled reports whether another call with the same procedure and arguments succeeded
 // since t began: what t would have done was done by that one, then.
 func (r *Replies) rivalled(t *entry) bool {
-	return r.since(t, func(other *entry) bool { return other.args == t.args })
+	return r.hasOther(t, func(other *entry) bool { return other.ended > t.began && other.args == t.args })
 }
 
-// made reports whether another call since t began made the object of a file handle.
+// made reports whether another call made the object of a file handle.
 func (r *Replies) made(t *entry, handle []byte) bool {
-	return r.since(t, func(other *entry) bool { return bytes.Contains(other.reply[:other.n], handle) })
+	return r.hasOther(t, func(other *entry) bool { return bytes.Contains(other.reply[:other.n], handle) })
 }
 
-// since reports whether what is asked holds for a call that succeeded and ended after t
-// began.
-func (r *Replies) since(t *entry, is func(*entry) bool) bool {
+// hasOther reports whether what is asked holds for a call that succeeded.
+func (r *Replies) hasOther(t *entry, is func(*entry) bool) bool {
 	for i := range r.sets {
 		s := &r.sets[i]
 		s.mu.Lock()
 		found := false
 		for j := range s.entries {
 			other := &s.entries[j]
-			found = found || other != t && s.turns[j] != 0 && other.ended > t.began && succeeded(other.reply[:other.n]) && is(other)
+			found = found || other != t && s.turns[j] != 0 && other.ended != 0 && succeeded(other.reply[:other.n]) && is(other)
 		}
 		s.mu.Unlock()
 		if found {

@@ -13,9 +13,9 @@ import (
 // an error that its own success could be the cause of becomes that success, where what is
 // on disk says so.
 
-// tick is by how much a file system's clock may be behind the system's: Linux's goes by
-// timer interrupts, 100 a second at least.
-const tick = 10 * time.Millisecond
+// lag is by how much a file system's clock may be behind the system's: Linux's goes by timer
+// interrupts, 100 a second at least, but a virtual machine can be without for a while.
+const lag = 100 * time.Millisecond
 
 // outcome is run's result, for a call in doubt too.
 func (q *request) outcome() error {
@@ -32,7 +32,7 @@ func (q *request) outcome() error {
 
 // began reports whether t, of a file system, is not before the call began.
 func (q *request) began(t overlay.Time) bool {
-	slack := int64(tick)
+	slack := int64(lag)
 	if q.srv.fs.Stat(&q.stat) == nil {
 		slack += q.stat.TimeDelta.Sec*1e9 + int64(q.stat.TimeDelta.Nsec)
 	}

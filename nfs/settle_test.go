@@ -27,6 +27,34 @@ func unanswered(t *testing.T, o *overlay.FS, calls ...[]byte) *conn {
 	return newTestConn(t, New(options))
 }
 
+// TestAnotherDidItBefore: what a call that got its reply had made is not taken for the work
+// of one that began right after it, and got none.
+func TestAnotherDidItBefore(t *testing.T) {
+	o, err := overlay.Open(overlay.Options{Upper: t.TempDir(), Work: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
+	mkdir := func(xid, mode uint32) []byte {
+		return nfsCall(xid, procMkdir, &cred, on(o.Root()).str("name").u32(1, mode, 0, 0, 0, 0, 0))
+	}
+	dir := t.TempDir()
+	options := Options{FS: o, Key: testKey, Owner: cred.UID, Replies: openReplies(t, dir, testKey)}
+	c := newTestConn(t, New(options))
+	if st, _ := replyStatus(inlineAs(t, c, mkdir(1, 0o755))); st != statusOK {
+		t.Fatal(st)
+	}
+	if msg := mkdir(2, 0o755); !c.q.begin(msg) || !c.q.route() || c.replayed(msg) {
+		t.Fatal("not begun")
+	}
+	options.Replies = openReplies(t, dir, testKey)
+	c = newTestConn(t, New(options))
+	if st, _ := replyStatus(inlineAs(t, c, mkdir(2, 0o755))); st != statusExist {
+		t.Errorf("got %v, want EXIST", st)
+	}
+}
+
 // TestOnlyOneDidIt: of two calls for the same that were begun when the server was killed,
 // one gets the success: that which is sent again first.
 func TestOnlyOneDidIt(t *testing.T) {
