@@ -31,6 +31,13 @@ func counted() (*fakeFS, *atomic.Int32) {
 	return f, n
 }
 
+// Where clients connect from. Nobody else is on ownHost, who could take a port there
+// before it is used again.
+const (
+	anyHost = "127.0.0.1:0"
+	ownHost = "127.0.0.3:0"
+)
+
 // reply reads a reply as it is.
 func reply(t testing.TB, c net.Conn) []byte {
 	t.Helper()
@@ -83,11 +90,11 @@ func TestSentAgain(t *testing.T) {
 	}{
 		{"same connection", func(_ testing.TB, c net.Conn) net.Conn { return c }},
 		{"same port", again},
-		{"another port", func(t testing.TB, c net.Conn) net.Conn { return dialFrom(t, c.RemoteAddr().String(), "127.0.0.1:0") }},
+		{"another port", func(t testing.TB, c net.Conn) net.Conn { return dialFrom(t, c.RemoteAddr().String(), ownHost) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, n := counted()
-			c := dialFrom(t, serve(t, newServer(f)), "127.0.0.1:0")
+			c := dialFrom(t, serve(t, newServer(f)), ownHost)
 			var want [][]byte
 			for _, proc := range onceProcs {
 				send(t, c, record(nfsCall(proc, proc, &owner, goodArgs()[proc])))
@@ -134,19 +141,19 @@ func TestNotTheSameCall(t *testing.T) {
 		name, from string
 		msg        []byte
 	}{
-		{"XID", "127.0.0.1:0", nfsCall(2, procMkdir, &owner, mkdir("a"))},
-		{"arguments", "127.0.0.1:0", nfsCall(1, procMkdir, &owner, mkdir("b"))},
-		{"more arguments", "127.0.0.1:0", nfsCall(1, procMkdir, &owner, mkdir("a").u32(0))},
-		{"procedure", "127.0.0.1:0", nfsCall(1, procCreate, &owner, mkdir("a"))},
-		{"uid", "127.0.0.1:0", nfsCall(1, procMkdir, &root, mkdir("a"))},
-		{"groups", "127.0.0.1:0", nfsCall(1, procMkdir, &grouped, mkdir("a"))},
-		{"machine's name", "127.0.0.1:0", nfsCall(1, procMkdir, &named, mkdir("a"))},
+		{"XID", anyHost, nfsCall(2, procMkdir, &owner, mkdir("a"))},
+		{"arguments", anyHost, nfsCall(1, procMkdir, &owner, mkdir("b"))},
+		{"more arguments", anyHost, nfsCall(1, procMkdir, &owner, mkdir("a").u32(0))},
+		{"procedure", anyHost, nfsCall(1, procCreate, &owner, mkdir("a"))},
+		{"uid", anyHost, nfsCall(1, procMkdir, &root, mkdir("a"))},
+		{"groups", anyHost, nfsCall(1, procMkdir, &grouped, mkdir("a"))},
+		{"machine's name", anyHost, nfsCall(1, procMkdir, &named, mkdir("a"))},
 		{"address", "127.0.0.2:0", nfsCall(1, procMkdir, &owner, mkdir("a"))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(newFakeFS())
 			addr := serve(t, s)
-			c := dialFrom(t, addr, "127.0.0.1:0")
+			c := dialFrom(t, addr, anyHost)
 			send(t, c, record(nfsCall(1, procMkdir, &owner, mkdir("a"))))
 			reply(t, c)
 			c = dialFrom(t, addr, tt.from)
@@ -174,8 +181,8 @@ func TestStrangersAreNotRemembered(t *testing.T) {
 	}
 }
 
-// blocked makes MKDIR wait until open is closed, on a worker.
-func blocked(f *fakeFS) (waiting, open chan struct{}) {
+// blocked makes MKDIR wait until open is closed or the test ends, on a worker.
+func blocked(t *testing.T, f *fakeFS) (waiting, open chan struct{}) {
 	waiting, open = make(chan struct{}, 100), make(chan struct{})
 	before := f.hook
 	f.hook = func(op string, c overlay.Caller) error {
@@ -186,7 +193,10 @@ func blocked(f *fakeFS) (waiting, open chan struct{}) {
 			return overlay.ErrWouldBlock
 		}
 		waiting <- struct{}{}
-		<-open
+		select {
+		case <-open:
+		case <-t.Context().Done():
+		}
 		return before(op, c)
 	}
 	return waiting, open
@@ -204,7 +214,7 @@ func passed(t testing.TB, c net.Conn) {
 // TestSentAgainWhileItRuns: the call runs once, and each connection gets one reply.
 func TestSentAgainWhileItRuns(t *testing.T) {
 	f, n := counted()
-	waiting, open := blocked(f)
+	waiting, open := blocked(t, f)
 	addr := serve(t, newServer(f))
 	msg := record(nfsCall(1, procMkdir, &owner, goodArgs()[procMkdir]))
 	conns := []net.Conn{dial(t, addr), dial(t, addr), dial(t, addr)}
@@ -233,8 +243,8 @@ func TestSentAgainWhileItRuns(t *testing.T) {
 // another one gets the reply.
 func TestSentAgainAfterTheConnection(t *testing.T) {
 	f, n := counted()
-	waiting, open := blocked(f)
-	first := dial(t, serve(t, newServer(f)))
+	waiting, open := blocked(t, f)
+	first := dialFrom(t, serve(t, newServer(f)), ownHost)
 	msg := record(nfsCall(1, procMkdir, &owner, goodArgs()[procMkdir]))
 	send(t, first, msg)
 	<-waiting
@@ -252,7 +262,7 @@ func TestSentAgainAfterTheConnection(t *testing.T) {
 func TestManyCallsEvict(t *testing.T) {
 	const calls = 10_000
 	f, n := counted()
-	waiting, open := blocked(f)
+	waiting, open := blocked(t, f)
 	s := newServer(f)
 	addr := serve(t, s)
 	slow, c := dial(t, addr), dial(t, addr)
