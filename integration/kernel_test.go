@@ -20,6 +20,8 @@ import (
 
 var fsxSteps = flag.Int("fsx", 60_000, "random operations of the guest's TestOverFsx")
 
+var pause = flag.Duration("pause", 0, "how long the guest's tests of pauses hold up server and network, at least")
+
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
 func TestKernelClient(t *testing.T) {
 	kit, err := uml.Setup(t.Context(), t.Output())
@@ -37,10 +39,10 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestOver.*|TestOthers.*)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestOver.*|TestOthers.*|TestFault.*)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestPauses|TestOver.*|TestOthers.*)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestFault.*)$"}},
 		{
 			// Any directory of the guest's does as a lower here.
 			"layers",
@@ -59,6 +61,7 @@ func TestKernelClient(t *testing.T) {
 		{"others", uml.Config{Server: serve, ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersAreRefused$"}},
 		{"sharing", uml.Config{Server: slices.Concat(serve, []string{"--share-read"}), ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersRead$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
+		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
