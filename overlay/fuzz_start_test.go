@@ -143,6 +143,7 @@ func (s *start) kept() (files []string) {
 	}
 	if len(files) == 0 { // all were removed
 		files = []string{filepath.Join(s.options.Work, "lowers")}
+		_ = os.Remove(files[0]) // it may be a link that was planted
 		if err := os.WriteFile(files[0], nil, 0o600); err != nil {
 			s.t.Fatal(err)
 		}
