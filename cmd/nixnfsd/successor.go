@@ -39,20 +39,26 @@ func rehearse(stdout io.Writer, l mount.Layout) error {
 // adopt has the server go on with the predecessor's connections. A client whose connection
 // is lost connects anew.
 func (d *daemon) adopt(s *server, from *handover.Bundle) {
-	for _, c := range from.Conns {
+	conns := from.Conns
+	from.Conns = nil
+	for _, c := range conns {
 		nc, err := net.FileConn(c.File)
-		if err != nil {
+		c.File.Close() // at once: there may not be two descriptors for each
+		switch {
+		case err != nil:
 			d.log.WithError(err).Warn("connection lost in a restart")
-			continue
+		case nc.RemoteAddr() == nil: // the client has reset it meanwhile
+			nc.Close()
+		default:
+			s.nfs.Adopt(nfs.Conn{Conn: nc, Unread: c.Unread})
 		}
-		s.nfs.Adopt(nfs.Conn{Conn: nc, Unread: c.Unread})
 	}
 	d.orders.self.Paused, d.orders.self.Failure = time.Since(from.Since), from.Failure
 	if err := from.Close(); err != nil {
 		d.log.WithError(err).Warn("not all was closed after a restart")
 	}
 	log := d.log.WithFields(logrus.Fields{
-		"version": version(), "before": from.Version, "connections": len(from.Conns), "paused": d.orders.self.Paused,
+		"version": version(), "before": from.Version, "connections": len(conns), "paused": d.orders.self.Paused,
 	})
 	if from.Failure != "" {
 		log.WithField("err", from.Failure).Error("not restarted: the other program could not serve")
