@@ -15,7 +15,7 @@ import (
 // order has the server try a shell script as its successor, which rehearses well.
 func (p *process) order(script string) error {
 	program := filepath.Join(p.t.TempDir(), "successor")
-	const rehearsal = "#!/bin/sh\nif [ $NIXNFSD_HANDOVER = rehearsal ]; then echo '{\"format\":1}'; "
+	const rehearsal = "#!/bin/sh\nif [ $NIXNFSD_HANDOVER = rehearsal ]; then echo '{\"format\":2}'; "
 	if err := os.WriteFile(program, []byte(rehearsal+script), 0o755); err != nil {
 		p.t.Fatal(err)
 	}

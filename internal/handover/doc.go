@@ -11,7 +11,7 @@
 // # What is handed over
 //
 // The environment variable NIXNFSD_HANDOVER has the number of a descriptor: of a file without
-// a name, with the manifest, in JSON. It says which descriptors are what, and holds
+// a name, with the manifest, in JSON. It says which descriptors are what; behind it is
 // what the server had read of calls that had not arrived whole. Only the server's user can
 // give a program an environment, so nothing in it is a way in.
 //

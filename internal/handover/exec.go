@@ -22,7 +22,7 @@ func (b *Bundle) exec(program, name string) error {
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	f, err := m.write(filepath.Join(b.Dir, "handover"))
+	f, err := b.write(&m, filepath.Join(b.Dir, "handover"))
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}

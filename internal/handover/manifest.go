@@ -1,9 +1,12 @@
 package handover
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -11,9 +14,10 @@ import (
 )
 
 // format is the manifest's. A successor of another format is not taken.
-const format = 1
+const format = 2
 
-// manifest is a Bundle on its way.
+// manifest is a Bundle on its way: a line of JSON. Behind it follows what is unread of each
+// connection, as it is.
 type manifest struct {
 	Format   int       `json:"format"`
 	Version  string    `json:"version"`
@@ -34,8 +38,8 @@ type lock struct {
 }
 
 type conn struct {
-	FD     int    `json:"fd"`
-	Unread []byte `json:"unread,omitempty"`
+	FD     int `json:"fd"`
+	Unread int `json:"unread,omitempty"` // bytes
 }
 
 // manifest names the descriptors, and gives them all.
@@ -56,7 +60,7 @@ func (b *Bundle) manifest() (m manifest, fds []int, err error) {
 		m.Locks = append(m.Locks, lock{add(f), f.Name()})
 	}
 	for _, c := range b.Conns {
-		m.Conns = append(m.Conns, conn{add(c.File), c.Unread})
+		m.Conns = append(m.Conns, conn{add(c.File), len(c.Unread)})
 	}
 	return m, fds, err
 }
@@ -75,15 +79,21 @@ func number(f *os.File) (int, error) {
 	return n, err
 }
 
-// write puts the manifest into a file that has no name any more.
-func (m *manifest) write(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+// write puts a manifest of b into a file that has no name any more.
+func (b *Bundle) write(m *manifest, path string) (*os.File, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	err = errors.Join(os.Remove(path), json.NewEncoder(f).Encode(m))
+	for i := 0; err == nil && i < len(b.Conns); i++ {
+		_, err = f.Write(b.Conns[i].Unread)
+	}
 	if err == nil {
-		_, err = f.Seek(0, 0)
+		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()
@@ -98,17 +108,23 @@ func receive(fd int) (*Bundle, error) {
 		return nil, err
 	}
 	defer f.Close()
+	r := bufio.NewReader(f)
+	line, err := r.ReadBytes('\n')
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest: %w", err)
+	}
 	var m manifest
-	if err := json.NewDecoder(f).Decode(&m); err != nil {
+	if err := json.Unmarshal(line, &m); err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
 	if m.Format != format {
 		return nil, fmt.Errorf("the manifest has format %d, which is not %d", m.Format, format)
 	}
-	return m.bundle()
+	return m.bundle(r)
 }
 
-func (m *manifest) bundle() (*Bundle, error) {
+// bundle makes a Bundle again; what is unread comes from r.
+func (m *manifest) bundle(r io.Reader) (*Bundle, error) {
 	b := &Bundle{Version: m.Version, Since: m.Since, Dir: m.Dir, Args: m.Args, Failure: m.Failure}
 	var errs []error
 	file := func(fd int, name string) *os.File {
@@ -127,9 +143,26 @@ func (m *manifest) bundle() (*Bundle, error) {
 		b.Locks = append(b.Locks, file(l.FD, l.Dir))
 	}
 	for _, c := range m.Conns {
-		b.Conns = append(b.Conns, Conn{file(c.FD, "connection"), c.Unread})
+		unread, err := readUnread(r, c.Unread)
+		errs = append(errs, err)
+		b.Conns = append(b.Conns, Conn{file(c.FD, "connection"), unread})
 	}
 	return b, errors.Join(errs...)
+}
+
+// readUnread reads n bytes, of which there may be fewer.
+func readUnread(r io.Reader, n int) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err == nil && len(b) != n {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the beginning of a call: %w", err)
+	}
+	return b, nil
 }
 
 // inherited takes a descriptor that came over an exec.
