@@ -33,11 +33,12 @@ func diagAnswer(family, state byte, e ends, uid, inode uint32) []byte {
 }
 
 func TestDiagRequest(t *testing.T) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		t.Skip("the bytes below are a little-endian machine's")
-	}
+	ne := binary.NativeEndian
+	head := ne.AppendUint32(nil, 72)
+	head = ne.AppendUint16(head, 20) // SOCK_DIAG_BY_FAMILY
+	head = ne.AppendUint16(head, 1)  // NLM_F_REQUEST
 	got := hex.EncodeToString(ends{server, client}.diagRequest())
-	const want = "48000000" + "1400" + "0100" + "00000000" + "00000000" + // 72 bytes, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST
+	want := hex.EncodeToString(head) + "00000000" + "00000000" +
 		"02060000" + "00000000" + // AF_INET, IPPROTO_TCP
 		"9c40" + "2f11" + "7f000001" + "000000000000000000000000" + "7f000001" + "000000000000000000000000" +
 		"00000000" + "ffffffffffffffff"

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
@@ -58,9 +60,7 @@ func TestOwner(t *testing.T) {
 func connect(t testing.TB, address, to string) (accepted, dialled net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skipf("no %s: %v", address, err)
-	}
+	testenv.Require(t, err == nil, fmt.Sprintf("cannot listen on %s: %v", address, err))
 	defer l.Close()
 	if to == "" {
 		to = l.Addr().String()
