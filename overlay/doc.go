@@ -230,7 +230,8 @@
 // (redirect_dir=on, index=on), but for what follows, on purpose:
 //
 //   - Over lower directories every directory has one link, where overlayfs says so of
-//     merged ones only: to find out costs a look at each layer, and would count wrong.
+//     merged ones only: to find out costs a look at each layer, and would count wrong. On
+//     macOS it has 32767, since to macOS one with fewer than 3 has no entries, or 2³² - 1.
 //   - A directory's mtime advances with every change of its names, by a nanosecond at
 //     least: clients look at nothing else. Its size is that of its uppermost part.
 //   - The ctime of a merged directory can move on without a change, when all its parts

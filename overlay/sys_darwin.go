@@ -19,9 +19,11 @@ const (
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
 	errNoAttr = unix.ENOATTR
-	// mergedLinks is a directory's link count over lower layers, whose subdirectories are
-	// not counted. Too many is what tools that infer from the count can live with; to
-	// macOS, a directory with one link can look empty.
+	// mergedLinks is a directory's link count over lower layers, in which its entries are
+	// not counted. To macOS a directory with 2 links is empty, and one with 1 has 4294967295
+	// entries: getattrlist(2) takes links less 2 for ATTR_DIR_ENTRYCOUNT where a file system
+	// does not say. So this is LINK_MAX, more than most have, and stat(2) can show it. Nothing
+	// stops looking after so many: fts(3) goes by the types of entries.
 	mergedLinks = 1<<15 - 1
 
 	utimeOmit = -2

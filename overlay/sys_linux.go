@@ -23,7 +23,8 @@ const (
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
 	// mergedLinks is a directory's link count over lower layers, whose subdirectories are
-	// not counted: overlayfs's, from which no tool infers how many there are.
+	// not counted: overlayfs's. Tools that infer from the count how many there are look at
+	// each entry then.
 	mergedLinks = 1
 
 	statMask  = unix.STATX_BASIC_STATS | unix.STATX_BTIME
