@@ -4,7 +4,7 @@
 // A Server answers to an FS, which *overlay.FS is. All of NFS version 3 and MOUNT
 // version 3 is there; of MOUNT versions 1 and 2 what looks the same on the wire.
 // There is no portmapper, NLM or NSM: clients are told the port and keep their
-// locks to themselves.
+// locks to themselves. Who has mounted is not kept, and DUMP lists nobody.
 //
 // # The way of a call
 //
@@ -81,7 +81,6 @@
 //	                   at most while those are stuck
 //	4096               connections, or a quarter of the files that the process may open:
 //	                   the one that was silent the longest makes room
-//	64                 mounts that DUMP shows
 //	1 to 2 minutes     for the rest of a call that was begun, however it trickles in
 //	30 to 60 seconds   for taking a reply
 //	3 minutes          until a client that is gone without a word is found out

@@ -99,33 +99,6 @@ func TestMount(t *testing.T) {
 	}
 }
 
-func TestMountList(t *testing.T) {
-	s := newServer(newFakeFS())
-	dump := func() (list []mounted) {
-		_, d := ask(t, s, call(progMount, 3, 2, &nobody, &args{}))
-		for d.Bool() {
-			list = append(list, mounted{string(d.Opaque(255)), string(d.Opaque(1024))})
-		}
-		return list
-	}
-	for range 2 {
-		ask(t, s, call(progMount, 3, 1, &root, new(args).str("/nix")))
-	}
-	if got := dump(); len(got) != 1 || got[0] != (mounted{"client", "/nix"}) {
-		t.Errorf("got %v", got)
-	}
-	ask(t, s, call(progMount, 1, 3, &root, new(args).str("nix")))
-	if got := dump(); got != nil {
-		t.Errorf("after UMNT: got %v", got)
-	}
-	for i := range 2 * maxMounts {
-		s.mounts.add(mounted{string(rune('a' + i)), "/nix"})
-	}
-	if got := len(dump()); got != maxMounts {
-		t.Errorf("got %d mounts, want %d", got, maxMounts)
-	}
-}
-
 func TestExport(t *testing.T) {
 	_, d := ask(t, newServer(newFakeFS()), call(progMount, 3, 5, &nobody, &args{}))
 	if !d.Bool() || string(d.Opaque(1024)) != "/nix" || d.Bool() || d.Bool() || d.Left() != 0 {

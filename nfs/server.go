@@ -59,7 +59,6 @@ type Server struct {
 	shared   bool // Options.ShareRead
 	log      *logrus.Logger
 	verifier [8]byte // write verifier (RFC 1813 §3.3.7): another after each start
-	mounts   mounts
 	workers  chan struct{}
 	blocks   *blockPool
 	requests sync.Pool

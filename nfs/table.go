@@ -110,8 +110,8 @@ var mountProgram = program{
 		{"MOUNT NULL", open, plain, nothing, noRun, nothing, nothing, nil},
 		{"MNT", open, 0, decodePath, runMnt, okMnt, nothing, nil},
 		{"DUMP", open, plain, nothing, noRun, okDump, nothing, nil},
-		{"UMNT", open, plain, decodePath, runUmnt, nothing, nothing, nil},
-		{"UMNTALL", open, plain, nothing, runUmnt, nothing, nothing, nil},
+		{"UMNT", open, plain, decodePath, noRun, nothing, nothing, nil},
+		{"UMNTALL", open, plain, nothing, noRun, nothing, nothing, nil},
 		{"EXPORT", open, plain, nothing, noRun, okExport, nothing, nil},
 	},
 }
