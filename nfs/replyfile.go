@@ -45,6 +45,10 @@ const (
 // replyFile is where the entries are kept for the next server, in a shared mapping of
 // a file: what is stored there is safe from the end of the process, kill -9 too, without
 // a system call. A nil replyFile keeps nothing.
+//
+// Nothing closes it. No descriptor is open, nothing is to be synced, and the mapping goes with
+// the last who can reach it: a call may still be on its way when Shutdown has lost
+// patience, and would store into whatever has the addresses by then.
 type replyFile struct {
 	win []byte
 	// lost says that the file was cut short: nothing is kept any more.
@@ -54,7 +58,7 @@ type replyFile struct {
 // OpenReplies gives the Replies of the last server from the directory dir, which has to
 // be there and in no other server's use. They are worthless after another boot, and
 // under another key. It never fails: with an error, for an administrator to read, they are
-// kept in memory only.
+// kept in memory only. They have not to be closed.
 func OpenReplies(dir string, key Key) (*Replies, error) {
 	r := newReplies(key)
 	path := filepath.Join(dir, repliesName)

@@ -1,6 +1,9 @@
 package nfs
 
 import (
+	"bytes"
+	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,4 +29,25 @@ func TestNoRoomForReplies(t *testing.T) {
 	if err := unix.Access(dir+"/"+repliesName+".new", unix.F_OK); err != unix.ENOENT {
 		t.Errorf("what was written of the file was left: %v", err)
 	}
+}
+
+// TestRepliesGo: who lets go of Replies, which are never closed, keeps no memory of theirs.
+func TestRepliesGo(t *testing.T) {
+	dir := t.TempDir()
+	r := openReplies(t, dir, testKey)
+	mapped := func() bool {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(maps, []byte(dir))
+	}
+	if !mapped() {
+		t.Error("the file is not mapped")
+	}
+	removeOn(t, r) // the last use
+	await(t, "the mapping goes", func() bool {
+		runtime.GC()
+		return !mapped()
+	})
 }
