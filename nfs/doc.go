@@ -33,7 +33,8 @@
 //     client asks anew.
 //   - does not run while the first one runs: a connection that has sent both gets one reply,
 //     and another connection gets the same reply when it is there. No worker waits for that.
-//   - runs when the first has been forgotten. None is forgotten that runs.
+//   - runs when the first has been forgotten. None is forgotten that runs, and none earlier
+//     because somebody sets the machine's clock.
 //
 // READ and the like and COMMIT run again: that does no harm. A WRITE is remembered if it had
 // to wait for a worker: run again while later WRITEs overtake it, it would bring back what
@@ -52,11 +53,14 @@
 //   - LINK to a name that the object has, and that changed since.
 //   - SETATTR with a guard, when the object changed since and is as it should become.
 //
-// And not when the same was asked by another call that succeeded since. What changed
-// behind the server's back, between the kill and the second call, can deceive it: then a
-// call is said to have succeeded whose outcome is there. A RENAME, REMOVE or truncation that
-// was carried out runs again, to no good, if somebody gave the old name to another object
-// or wrote to the file in that moment.
+// And not when the same was asked by another call that succeeded since. The moment that a call
+// began is noted by the clock that file systems stamp objects with, up to 10 ms early, so
+// that nothing it did has a stamp from before. What changed behind the server's back,
+// between the kill and the second call, can deceive it: then a call is said to have
+// succeeded whose outcome is there. So can who sets the clock back between a call's
+// beginning and its change: then a call is said to have failed that was carried out. A RENAME,
+// REMOVE or truncation that was carried out runs again, to no good, if somebody gave the
+// old name to another object or wrote to the file in that moment.
 //
 // # Bounds
 //

@@ -37,6 +37,7 @@ type peer struct {
 	client string
 	heard  atomic.Int64 // when something was read last, in nanoseconds of Server.clock
 	date   int64        // the same in nanoseconds since 1970; of the reading goroutine
+	stamps stampClock   // of the reading goroutine
 
 	left []byte // the beginning of a call, of before the reading was halted
 
@@ -103,13 +104,13 @@ func (p *peer) source() io.Reader {
 	return io.MultiReader(left, p.nc)
 }
 
-// clock is the time since the server was made: who sets the machine's clock does not
-// make clients look silent, or heard just now.
-func (s *Server) clock() time.Duration { return time.Since(s.started) }
+// clock is the time since the machine was started: who sets its clock does not make
+// clients look silent, or heard just now, or their calls old.
+func (s *Server) clock() time.Duration { return time.Since(s.booted) }
 
 func (p *peer) hear() {
 	now := time.Now()
-	p.heard.Store(int64(now.Sub(p.srv.started)))
+	p.heard.Store(int64(now.Sub(p.srv.booted)))
 	p.date = now.UnixNano()
 }
 

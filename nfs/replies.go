@@ -63,7 +63,8 @@ type identity struct {
 type entry struct {
 	identity
 	slot  int   // which of all entries it is
-	since int64 // when it began, in nanoseconds since 1970
+	at    int64 // when it began, in nanoseconds of Server.clock
+	since int64 // what it changed has no stamp from before, in nanoseconds since 1970
 	began uint64
 	ended uint64 // 0: there is no reply
 	// doubt says that it began in a server that is gone: it may have run.
@@ -113,13 +114,12 @@ func (r *Replies) set(whole uint64) *replySet { return &r.sets[whole%replySets] 
 // run. The reply of one that was answered is appended to buf.
 func (r *Replies) begin(id *identity, by *conn, buf []byte) (*entry, verdict, []byte) {
 	s := r.set(id.whole)
-	now := by.date
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.find(id, now)
+	t := s.find(id, by.heard.Load())
 	switch {
 	case t == nil:
-		return r.start(s, id, by, now), fresh, buf
+		return r.start(s, id, by), fresh, buf
 	case t.by == by || slices.Contains(t.waiting, by):
 		return nil, here, buf
 	case t.by != nil:
@@ -132,11 +132,11 @@ func (r *Replies) begin(id *identity, by *conn, buf []byte) (*entry, verdict, []
 	return t, fresh, buf
 }
 
-// find gives the entry of a call, or nil.
+// find gives the entry of a call, or nil; now is of Server.clock.
 func (s *replySet) find(id *identity, now int64) *entry {
 	for i, k := range &s.keys {
 		if k == id.whole && s.turns[i] != 0 && s.entries[i].identity == *id {
-			if t := &s.entries[i]; t.by != nil || now-t.since < int64(replyAge) {
+			if t := &s.entries[i]; t.by != nil || now-t.at < int64(replyAge) {
 				return t
 			}
 			s.drop(i)
@@ -148,7 +148,7 @@ func (s *replySet) find(id *identity, now int64) *entry {
 func (s *replySet) drop(i int) { s.keys[i], s.turns[i] = 0, 0 }
 
 // start makes the entry of a call that is to be run, in the place of the oldest one.
-func (r *Replies) start(s *replySet, id *identity, by *conn, now int64) *entry {
+func (r *Replies) start(s *replySet, id *identity, by *conn) *entry {
 	i := 0
 	for j, turn := range &s.turns {
 		if turn < s.turns[i] {
@@ -159,7 +159,8 @@ func (r *Replies) start(s *replySet, id *identity, by *conn, now int64) *entry {
 		return nil
 	}
 	t := &s.entries[i]
-	t.identity, t.since, t.by = *id, now, by
+	t.identity, t.by = *id, by
+	t.at, t.since = by.heard.Load(), by.stamps.earliest(by.date)
 	t.slot = int(id.whole%replySets)*replyWays + i
 	t.began, t.ended, t.doubt, t.n = r.turn.Add(1), 0, false, 0
 	s.keys[i], s.turns[i] = id.whole, t.began|underway

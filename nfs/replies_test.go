@@ -351,6 +351,41 @@ func inlineAs(t testing.TB, c *conn, msg []byte) []byte {
 	return c.q.e.B
 }
 
+// TestSetClockForgetsNothing: whoever sets the machine's clock does not make calls old.
+func TestSetClockForgetsNothing(t *testing.T) {
+	f, n := counted()
+	dir := t.TempDir()
+	options := Options{FS: f, Key: testKey, Owner: 1000}
+	msg := nfsCall(1, procRemove, &owner, goodArgs()[procRemove])
+	for _, step := range []time.Duration{0, 2 * replyAge, -2 * replyAge} {
+		options.Replies = openReplies(t, dir, testKey)
+		c := newTestConn(t, New(options))
+		c.date += int64(step)
+		if inlineAs(t, c, msg); n.Load() != 1 {
+			t.Errorf("clock set by %v: ran %d times, want once", step, n.Load())
+		}
+	}
+}
+
+// TestOldCallsAreForgottenByTheNext: a call's age counts in the next server too.
+func TestOldCallsAreForgottenByTheNext(t *testing.T) {
+	for _, tt := range []struct {
+		age  time.Duration
+		want int32
+	}{{replyAge - time.Hour, 1}, {replyAge, 2}} {
+		f, n := counted()
+		dir := t.TempDir()
+		for _, age := range []time.Duration{0, tt.age} {
+			c := newTestConn(t, New(Options{FS: f, Key: testKey, Owner: 1000, Replies: openReplies(t, dir, testKey)}))
+			c.heard.Add(int64(age))
+			inlineAs(t, c, nfsCall(1, procRemove, &owner, goodArgs()[procRemove]))
+		}
+		if n.Load() != tt.want {
+			t.Errorf("after %v: ran %d times, want %d", tt.age, n.Load(), tt.want)
+		}
+	}
+}
+
 func TestOldCallsAreForgotten(t *testing.T) {
 	f, n := counted()
 	c := newTestConn(t, newServer(f))
@@ -360,7 +395,7 @@ func TestOldCallsAreForgotten(t *testing.T) {
 		age  int64
 		want int32
 	}{{int64(replyAge) - 1, 1}, {1, 2}, {1, 2}} {
-		c.date += tt.age
+		c.heard.Add(tt.age)
 		if inlineAs(t, c, msg); n.Load() != tt.want {
 			t.Errorf("ran %d times, want %d", n.Load(), tt.want)
 		}

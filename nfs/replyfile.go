@@ -22,7 +22,7 @@ const (
 	repliesName = "replies"
 	// slotSize is an entry in the file: slotHead and the reply.
 	slotSize = slotHead + maxReply
-	slotHead = 52
+	slotHead = 60
 	// The file is a slot for its head, and one for each entry.
 	replySlots    = replySets * replyWays
 	replyFileSize = (1 + replySlots) * slotSize
@@ -40,6 +40,7 @@ const (
 	slotXID   = 40
 	slotCall  = 44 // bytes of the call
 	slotReply = 48 // bytes of the reply
+	slotAt    = 52
 )
 
 // replyFile is where the entries are kept for the next server, in a shared mapping of
@@ -77,7 +78,7 @@ func OpenReplies(dir string, key Key) (*Replies, error) {
 // head is what the file starts with.
 func (r *Replies) head(boot string) []byte {
 	b := []byte("nfsreply")
-	return binary.BigEndian.AppendUint64(b, siphash.Hash(r.k0, r.k1, []byte("1\n"+boot)))
+	return binary.BigEndian.AppendUint64(b, siphash.Hash(r.k0, r.k1, []byte("2\n"+boot)))
 }
 
 // readReplies gives what is in a file, or nothing if it is not there or of another size.
@@ -127,7 +128,8 @@ func slotOf(b []byte, i int) []byte { return b[(i+1)*slotSize:][:slotSize] }
 // load reads a slot. It reports false for what no server has written.
 func (t *entry) load(b []byte) bool {
 	u32, u64 := binary.BigEndian.Uint32, binary.BigEndian.Uint64
-	t.began, t.ended, t.since = u64(b[slotBegan:]), u64(b[slotEnded:]), int64(u64(b[slotSince:]))
+	t.began, t.ended = u64(b[slotBegan:]), u64(b[slotEnded:])
+	t.at, t.since = int64(u64(b[slotAt:])), int64(u64(b[slotSince:]))
 	t.identity = identity{whole: u64(b[slotWhole:]), args: u64(b[slotArgs:]), xid: u32(b[slotXID:]), size: u32(b[slotCall:])}
 	t.doubt = t.ended == 0
 	if t.began == 0 || max(t.began, t.ended) > maxTurn {
@@ -224,6 +226,7 @@ func (t *entry) storeBegin(b []byte) {
 	be.PutUint64(b[slotWhole:], t.whole)
 	be.PutUint64(b[slotArgs:], t.args)
 	be.PutUint64(b[slotSince:], uint64(t.since))
+	be.PutUint64(b[slotAt:], uint64(t.at))
 	be.PutUint32(b[slotXID:], t.xid)
 	be.PutUint32(b[slotCall:], t.size)
 	be.PutUint64(b[slotBegan:], t.began)

@@ -65,7 +65,7 @@ type Server struct {
 	peers    *peers
 	doors    chan struct{} // taken by each connection that is not a peer's yet
 	refused  refusals
-	started  time.Time
+	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
 
@@ -79,7 +79,7 @@ func New(o Options) *Server {
 	s := &Server{
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, log: o.Log,
 		owner: o.Owner, peerUID: o.PeerUID, shared: o.ShareRead, doors: make(chan struct{}, maxDoors),
-		blocks: newBlockPool(), peers: newPeers(connLimit()), started: time.Now(), alive: keepAlive(),
+		blocks: newBlockPool(), peers: newPeers(connLimit()), booted: booted(), alive: keepAlive(),
 		replies: o.Replies, listeners: map[net.Listener]struct{}{},
 	}
 	s.fsid = s.handles.fsid()

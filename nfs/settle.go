@@ -2,7 +2,6 @@ package nfs
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -12,10 +11,6 @@ import (
 // again: they may have been carried out, without a reply. Such a call is run again, and
 // an error that its own success could be the cause of becomes that success, where what is
 // on disk says so.
-
-// lag is by how much a file system's clock may be behind the system's: Linux's goes by timer
-// interrupts, 100 a second at least, but a virtual machine can be without for a while.
-const lag = 100 * time.Millisecond
 
 // outcome is run's result, for a call in doubt too.
 func (q *request) outcome() error {
@@ -30,11 +25,12 @@ func (q *request) outcome() error {
 	return err
 }
 
-// began reports whether t, of a file system, is not before the call began.
+// began reports whether t, of a file system, is not before the call began. A file system
+// that keeps whole seconds cuts off the rest.
 func (q *request) began(t overlay.Time) bool {
-	slack := int64(lag)
+	var slack int64
 	if q.srv.fs.Stat(&q.stat) == nil {
-		slack += q.stat.TimeDelta.Sec*1e9 + int64(q.stat.TimeDelta.Nsec)
+		slack = q.stat.TimeDelta.Sec*1e9 + int64(q.stat.TimeDelta.Nsec)
 	}
 	return t.Sec*1e9+int64(t.Nsec) >= q.once.since-slack
 }

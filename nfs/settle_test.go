@@ -9,15 +9,25 @@ import (
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
-// unanswered has calls begin in a server that is gone then, and gives a connection of the
-// next server.
-func unanswered(t *testing.T, o *overlay.FS, calls ...[]byte) *conn {
+func openOverlay(t *testing.T) *overlay.FS {
+	t.Helper()
+	o, err := overlay.Open(overlay.Options{Upper: t.TempDir(), Work: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	return o
+}
+
+// unanswered has calls begin in a server that is gone then, whose clock is ahead of the file
+// system's, and gives a connection of the next server.
+func unanswered(t *testing.T, o *overlay.FS, ahead time.Duration, calls ...[]byte) *conn {
 	t.Helper()
 	dir := t.TempDir()
 	options := Options{FS: o, Key: testKey, Owner: uint32(os.Getuid())}
 	options.Replies = openReplies(t, dir, testKey)
 	c := newTestConn(t, New(options))
-	c.date = time.Now().UnixNano()
+	c.date = time.Now().Add(ahead).UnixNano()
 	for _, msg := range calls {
 		if !c.q.begin(msg) || !c.q.route() || c.replayed(msg) {
 			t.Fatal("not begun")
@@ -30,11 +40,7 @@ func unanswered(t *testing.T, o *overlay.FS, calls ...[]byte) *conn {
 // TestAnotherDidItBefore: what a call that got its reply had made is not taken for the work
 // of one that began right after it, and got none.
 func TestAnotherDidItBefore(t *testing.T) {
-	o, err := overlay.Open(overlay.Options{Upper: t.TempDir(), Work: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { o.Close() })
+	o := openOverlay(t)
 	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
 	mkdir := func(xid, mode uint32) []byte {
 		return nfsCall(xid, procMkdir, &cred, on(o.Root()).str("name").u32(1, mode, 0, 0, 0, 0, 0))
@@ -58,11 +64,7 @@ func TestAnotherDidItBefore(t *testing.T) {
 // TestOnlyOneDidIt: of two calls for the same that were begun when the server was killed,
 // one gets the success: that which is sent again first.
 func TestOnlyOneDidIt(t *testing.T) {
-	o, err := overlay.Open(overlay.Options{Upper: t.TempDir(), Work: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { o.Close() })
+	o := openOverlay(t)
 	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
 	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
 	var a overlay.Attr
@@ -82,7 +84,7 @@ func TestOnlyOneDidIt(t *testing.T) {
 		{"MKDIR, another mode", make, call(5, procMkdir, mkdir(0o755)), call(6, procMkdir, mkdir(0o700)), statusExist},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := unanswered(t, o, tt.a, tt.b)
+			c := unanswered(t, o, 0, tt.a, tt.b)
 			if err := tt.do(); err != nil {
 				t.Fatal(err)
 			}
@@ -93,6 +95,37 @@ func TestOnlyOneDidIt(t *testing.T) {
 				if st, _ := replyStatus(inlineAs(t, c, call.msg)); st != call.want {
 					t.Errorf("got %v, want %v", st, call.want)
 				}
+			}
+		})
+	}
+}
+
+// TestLateStamps: however far the file system's clock is behind the server's, and was a
+// moment ago, what a call did is known for its own.
+func TestLateStamps(t *testing.T) {
+	o := openOverlay(t)
+	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
+	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
+	var a overlay.Attr
+	var w, w2 overlay.Change
+	for i, tt := range []struct {
+		name string
+		do   func() error
+		call uint32
+		args *args
+	}{
+		{"MKDIR", func() error { return o.Mkdir(caller, o.Root(), []byte("a"), &overlay.SetAttr{}, &a, &w) }, procMkdir, on(o.Root()).str("a").sattr()},
+		{"RENAME", func() error { return o.Rename(caller, o.Root(), []byte("a"), o.Root(), []byte("b"), &w, &w2) }, procRename, on(o.Root()).str("a").handle(o.Root()).str("b")},
+		{"RMDIR", func() error { return o.Rmdir(caller, o.Root(), []byte("b"), &w) }, procRmdir, on(o.Root()).str("b")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			msg := nfsCall(uint32(i), tt.call, &cred, tt.args)
+			c := unanswered(t, o, time.Hour, msg)
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			if st, _ := replyStatus(inlineAs(t, c, msg)); st != statusOK {
+				t.Errorf("got %v", st)
 			}
 		})
 	}
