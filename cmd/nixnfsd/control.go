@@ -69,10 +69,11 @@ type orders struct {
 	ending   chan struct{} // closed when no restart is taken any more
 	done     chan struct{} // closed when none is under way
 
-	mu    sync.RWMutex // held by orders for what follows, and by whoever puts others in place
-	fsys  *overlay.FS
-	where layersAnswer
-	self  serverAnswer
+	mu     sync.RWMutex // held by orders for what follows, and by whoever puts others in place
+	fsys   *overlay.FS
+	where  layersAnswer
+	steady func() error // says why no other program can take over
+	self   serverAnswer
 }
 
 // newOrders makes them wait for use.
@@ -128,8 +129,8 @@ func (o *orders) end(ctx context.Context) {
 }
 
 // use has orders mean fsys, which nobody does who waited.
-func (o *orders) use(fsys *overlay.FS, where layersAnswer) {
-	o.fsys, o.where = fsys, where
+func (o *orders) use(fsys *overlay.FS, where layersAnswer, steady func() error) {
+	o.fsys, o.where, o.steady = fsys, where, steady
 	o.mu.Unlock()
 }
 
@@ -186,6 +187,9 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	if err := json.Unmarshal(b, &arg); err != nil || !filepath.IsAbs(arg.Program) {
 		return nil, errors.New("a restart needs the path of a program")
 	}
+	if err := o.isSteady(); err != nil {
+		return nil, err
+	}
 	if err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); err != nil {
 		return nil, err
 	}
@@ -198,6 +202,12 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+func (o *orders) isSteady() error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.steady()
 }
 
 // order gives the server an order that may be given twice: a restart can leave it without an

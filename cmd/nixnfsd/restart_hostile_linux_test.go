@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -71,5 +72,48 @@ func (p *process) meanwhile(do func()) {
 	do()
 	if err := os.WriteFile(over, nil, 0o600); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// A server whose directories are not where they were stays as it is: neither a successor nor
+// itself could open them again.
+func TestNoRestartOverOtherDirectories(t *testing.T) {
+	p := startProcess(t)
+	c, root := p.client()
+	path := func(name string) string { return filepath.Join(p.dir, name) }
+	for _, tt := range []struct {
+		name, dir string
+		replace   func(dir, old string) error
+	}{
+		{"upper moved", "upper", func(string, string) error { return nil }},
+		{"upper replaced", "upper", func(dir, _ string) error { return os.Mkdir(dir, 0o755) }},
+		{"upper behind a link", "upper", func(dir, old string) error { return os.Symlink(old, dir) }},
+		{"work replaced", "work", func(dir, _ string) error { return os.Mkdir(dir, 0o700) }},
+		{"lower moved", "lower", func(string, string) error { return nil }},
+		{"state replaced", "state", func(dir, old string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Link(filepath.Join(old, "control"), filepath.Join(dir, "control")))
+		}},
+	} {
+		dir, old := path(tt.dir), path(tt.dir+".old")
+		if err := errors.Join(os.Rename(dir, old), tt.replace(dir, old)); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.ReadDir(p.dir)
+		if _, err := p.restart("nixnfsd"); err == nil || !strings.Contains(err.Error(), "nothing was restarted") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if after, _ := os.ReadDir(p.dir); len(after) != len(before) {
+			t.Errorf("%s: got %v, want %v", tt.name, after, before)
+		}
+		if _, err := c.Getattr(t.Context(), root); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if err := errors.Join(os.RemoveAll(dir), os.Rename(old, dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.mustRestart("nixnfsd")
+	if _, err := c.Getattr(t.Context(), root); err != nil {
+		t.Error(err)
 	}
 }

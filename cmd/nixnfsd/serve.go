@@ -151,7 +151,8 @@ func (d *daemon) open(ctx context.Context, from *handover.Bundle) (*server, erro
 		d.orders.take(d.layout.State, from.Control)
 		d.adopt(s, from)
 	}
-	d.orders.use(s.fsys, layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export})
+	where := layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export}
+	d.orders.use(s.fsys, where, func() error { return d.steady(s.fsys) })
 	return s, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"reflect"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -13,6 +15,7 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/handover"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/nfs"
+	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
 // haltTime bounds how long a restart waits for calls that take long. A client that does not
@@ -34,6 +37,40 @@ func rehearse(stdout io.Writer, l mount.Layout) error {
 		return fmt.Errorf("load the key of the file handles: %w", err)
 	}
 	return handover.Promise(stdout)
+}
+
+// steady says why a successor would find other directories than fsys has, or could not open
+// them. It is asked before a rehearsal, which makes what is not there; and when that is so,
+// this server could not come back either.
+func (d *daemon) steady(fsys *overlay.FS) error {
+	l, err := d.opts.resolve(d.opts.export)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(l, d.layout) {
+		return errors.New("the server's flags lead to other directories by now: stop it and start it again")
+	}
+	for _, p := range fsys.Layers()[0].Problems {
+		return fmt.Errorf("--upper %s %s: %s", l.Upper, p.What, p.Mend)
+	}
+	locks, err := fsys.Locks()
+	if err != nil {
+		return err
+	}
+	for _, f := range locks {
+		if err == nil && !inPlace(f) {
+			err = fmt.Errorf("%s is not the directory any more that this server has: put that back", f.Name())
+		}
+		f.Close()
+	}
+	return err
+}
+
+// inPlace reports whether a directory is still at its path.
+func inPlace(f *os.File) bool {
+	here, err := f.Stat()
+	there, terr := os.Stat(f.Name())
+	return err == nil && terr == nil && os.SameFile(here, there)
 }
 
 // adopt has the server go on with the predecessor's connections. A client whose connection
@@ -100,7 +137,9 @@ func (d *daemon) handOver(ctx context.Context, s *server) (_ *handover.Bundle, e
 
 // bundle has all that a successor gets but connections.
 func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
-	b = handover.New(version(), d.layout.State)
+	if b, err = handover.New(version(), d.layout.State); err != nil {
+		return nil, err
+	}
 	var errs [3]error
 	b.Listener, errs[0] = handover.Dup(s.listener)
 	b.Locks, errs[1] = s.fsys.Locks()

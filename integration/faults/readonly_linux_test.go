@@ -2,13 +2,14 @@ package faults
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 )
 
 // An upper whose file system has turned read-only, as ext4 does upon an error, refuses
-// changes with EROFS and goes on being read; `nixnfsd layers` tells. When it was mended and
+// changes with EROFS and goes on being read; `nixnfsd layers` tells, and nothing takes over. When it was mended and
 // the server started again, everything acknowledged is there.
 func TestUpperTurnsReadOnly(t *testing.T) {
 	d := ext4(t)
@@ -31,6 +32,10 @@ func TestUpperTurnsReadOnly(t *testing.T) {
 		t.Errorf("look up meanwhile: %v", err)
 	}
 	s.hasProblem("cannot be written to: read-only file system")
+	if out, err := s.verb("restart"); err == nil || !strings.Contains(out, "nothing was restarted") {
+		t.Errorf("restart meanwhile: %v\n%s", err, out)
+	}
+	c.holds("the file after a restart that was refused", fh, data)
 	s.kill()
 	d.unmount()
 	d.mend()

@@ -183,7 +183,7 @@ func (s *server) verb(name string) (string, error) {
 	switch name {
 	case "serve":
 		args = append(args, "--listen", "127.0.0.1:0")
-	case "layers":
+	case "layers", "restart":
 		args = []string{name, "--state", s.state()}
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)

@@ -3,8 +3,10 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -16,7 +18,6 @@ import (
 type Bundle struct {
 	Version  string    // of the program that the successor follows
 	Since    time.Time // when clients began to wait
-	Dir      string    // the server's own: a file is there for a moment
 	Args     []string  // of the command line, behind the program's name
 	Failure  string    // why the successor was none, and gave the Bundle back
 	Program  *os.File  // that of who left the Bundle; nil: it cannot be given back
@@ -24,6 +25,8 @@ type Bundle struct {
 	Control  *os.File   // the listening control socket; nil: there is none
 	Locks    []*os.File // of directories
 	Conns    []Conn
+
+	manifest *os.File // without a name
 }
 
 // Conn is a client's connection.
@@ -32,10 +35,31 @@ type Conn struct {
 	Unread []byte // the beginning of a call
 }
 
-// New makes a Bundle of this program, which has that version, and no sockets.
-func New(version, dir string) *Bundle {
+// New makes a Bundle of this program, which has that version, and no sockets. There is a file
+// in dir, which is the server's own, for a moment.
+func New(version, dir string) (*Bundle, error) {
+	manifest, err := nameless(filepath.Join(dir, "handover"))
+	if err != nil {
+		return nil, fmt.Errorf("hand over: %w", err)
+	}
 	program, _ := ownProgram() // without it a Bundle goes one way only
-	return &Bundle{Version: version, Dir: dir, Args: os.Args[1:], Program: program}
+	return &Bundle{Version: version, Args: os.Args[1:], Program: program, manifest: manifest}, nil
+}
+
+// nameless makes a file that has no name any more.
+func nameless(path string) (*os.File, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Add adds a connection, of which the beginning of a call has been read, and closes it here.
@@ -51,7 +75,7 @@ func (b *Bundle) Add(c net.Conn, unread []byte) error {
 
 // Close closes all that b has.
 func (b *Bundle) Close() error {
-	files := append([]*os.File{b.Program, b.Listener, b.Control}, b.Locks...)
+	files := append([]*os.File{b.manifest, b.Program, b.Listener, b.Control}, b.Locks...)
 	for _, c := range b.Conns {
 		files = append(files, c.File)
 	}

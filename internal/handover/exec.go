@@ -3,7 +3,6 @@ package handover
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -18,16 +17,14 @@ const envName = "NIXNFSD_HANDOVER"
 func (b *Bundle) Exec(program string) error { return b.exec(program, program) }
 
 func (b *Bundle) exec(program, name string) error {
-	m, fds, err := b.manifest()
+	m, fds, err := b.list()
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	f, err := b.write(&m, filepath.Join(b.Dir, "handover"))
-	if err != nil {
+	if err := b.write(&m); err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}
-	defer f.Close()
-	n, err := number(f)
+	n, err := number(b.manifest)
 	if err != nil {
 		return fmt.Errorf("hand over: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
@@ -22,7 +21,6 @@ type manifest struct {
 	Format   int       `json:"format"`
 	Version  string    `json:"version"`
 	Since    time.Time `json:"since"`
-	Dir      string    `json:"dir"`
 	Args     []string  `json:"args"`
 	Failure  string    `json:"failure,omitempty"`
 	Program  int       `json:"program"` // -1: none
@@ -42,8 +40,8 @@ type conn struct {
 	Unread int `json:"unread,omitempty"` // bytes
 }
 
-// manifest names the descriptors, and gives them all.
-func (b *Bundle) manifest() (m manifest, fds []int, err error) {
+// list names the descriptors, and gives them all.
+func (b *Bundle) list() (m manifest, fds []int, err error) {
 	add := func(f *os.File) int {
 		n, e := number(f)
 		err = errors.Join(err, e)
@@ -53,7 +51,7 @@ func (b *Bundle) manifest() (m manifest, fds []int, err error) {
 		return n
 	}
 	m = manifest{
-		Format: format, Version: b.Version, Since: b.Since, Dir: b.Dir, Args: b.Args, Failure: b.Failure,
+		Format: format, Version: b.Version, Since: b.Since, Args: b.Args, Failure: b.Failure,
 		Program: add(b.Program), Listener: add(b.Listener), Control: add(b.Control),
 	}
 	for _, f := range b.Locks {
@@ -79,35 +77,42 @@ func number(f *os.File) (int, error) {
 	return n, err
 }
 
-// write puts a manifest of b into a file that has no name any more.
-func (b *Bundle) write(m *manifest, path string) (*os.File, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// write puts b's manifest, and what is unread, into its file.
+func (b *Bundle) write(m *manifest) error {
+	if err := b.manifest.Truncate(0); err != nil {
+		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
+	if _, err := b.manifest.Seek(0, io.SeekStart); err != nil {
+		return err
 	}
-	err = errors.Join(os.Remove(path), json.NewEncoder(f).Encode(m))
-	for i := 0; err == nil && i < len(b.Conns); i++ {
-		_, err = f.Write(b.Conns[i].Unread)
+	if err := json.NewEncoder(b.manifest).Encode(m); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
+	for _, c := range b.Conns {
+		if _, err := b.manifest.Write(c.Unread); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	_, err := b.manifest.Seek(0, io.SeekStart)
+	return err
 }
 
+// receive reads the file of a Bundle, which stays the Bundle's.
 func receive(fd int) (*Bundle, error) {
 	f, err := inherited(fd, "manifest")
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	b, err := read(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	b.manifest = f
+	return b, nil
+}
+
+func read(f *os.File) (*Bundle, error) {
 	r := bufio.NewReader(f)
 	line, err := r.ReadBytes('\n')
 	if err != nil {
@@ -125,7 +130,7 @@ func receive(fd int) (*Bundle, error) {
 
 // bundle makes a Bundle again; what is unread comes from r.
 func (m *manifest) bundle(r io.Reader) (*Bundle, error) {
-	b := &Bundle{Version: m.Version, Since: m.Since, Dir: m.Dir, Args: m.Args, Failure: m.Failure}
+	b := &Bundle{Version: m.Version, Since: m.Since, Args: m.Args, Failure: m.Failure}
 	var errs []error
 	file := func(fd int, name string) *os.File {
 		f, err := inherited(fd, name)

@@ -17,12 +17,14 @@ func TestManifestIsWrittenThroughNoLink(t *testing.T) {
 	if err := os.Symlink(other, path); err != nil {
 		t.Fatal(err)
 	}
-	var b Bundle
-	f, err := b.write(new(manifest), path)
+	b, err := New("", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Close()
+	defer b.Close()
+	if err := b.write(new(manifest)); err != nil {
+		t.Error(err)
+	}
 	if got, err := os.ReadFile(other); err != nil || string(got) != "other" {
 		t.Errorf("got %q, %v", got, err)
 	}
