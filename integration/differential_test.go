@@ -19,6 +19,7 @@ import (
 	gonfs "github.com/willscott/go-nfs"
 	"github.com/willscott/go-nfs/file"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -140,10 +141,9 @@ type side struct {
 	root nfsclient.FH
 }
 
-func newSide(t *testing.T, ln net.Listener) *side {
+func newSide(t *testing.T, addr string) *side {
 	t.Helper()
-	cred := nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid()))
-	c, err := nfsclient.Dial(t.Context(), ln.Addr().String(), nfsclient.Options{Cred: cred})
+	c, err := nfsclient.Dial(t.Context(), addr, nfsclient.Options{Cred: nfsclient.Self()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,12 +163,14 @@ func bothSides(t *testing.T, o overlay.Options) (ours, theirs *side) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { merged.Close() })
-	srv := nfs.New(nfs.Options{FS: merged, Export: "/nix", Owner: uint32(os.Getuid())})
-	t.Cleanup(func() { srv.Shutdown(context.WithoutCancel(t.Context())) })
-	ln, goLn := listen(t), listen(t)
-	go srv.Serve(ln)
-	go gonfs.Serve(goLn, &handler{fs: infoFS{overlay.Billy(merged)}, index: map[string]int{}})
-	return newSide(t, ln), newSide(t, goLn)
+	server, err := testserver.Serve(nfs.Options{FS: merged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	ln := listen(t)
+	go gonfs.Serve(ln, &handler{fs: infoFS{overlay.Billy(merged)}, index: map[string]int{}})
+	return newSide(t, server.Addr), newSide(t, ln.Addr().String())
 }
 
 // differ compares two answers to one question.

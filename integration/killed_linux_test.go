@@ -3,10 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
@@ -41,12 +39,12 @@ func serveMortal(dir, moment string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := testserver.Serve(nfs.Options{FS: mortalFS{o, moment}, Key: key, Replies: replies})
 	if err != nil {
 		return err
 	}
-	fmt.Println(listener.Addr())
-	return nfs.New(nfs.Options{FS: mortalFS{o, moment}, Key: key, Replies: replies, Export: "/nix", Owner: uint32(os.Getuid())}).Serve(listener)
+	fmt.Println(server.Addr)
+	select {}
 }
 
 // mortalFS kills its own process at a moment of an operation.
@@ -135,36 +133,6 @@ func (m *mortal) kill() {
 	_ = m.cmd.Wait() // it says that it was killed
 }
 
-// send sends a message on a new connection, and gives the reply: none if the server dies.
-func (m *mortal) send(msg []byte) []byte {
-	m.t.Helper()
-	c, err := net.Dial("tcp", m.addr)
-	must(m.t, err)
-	defer c.Close()
-	must(m.t, c.SetDeadline(time.Now().Add(time.Minute)))
-	var e xdr.Encoder
-	at := oncrpc.BeginRecord(&e)
-	e.B = append(e.B, msg...)
-	oncrpc.EndRecord(&e, at)
-	_, err = c.Write(e.B)
-	must(m.t, err)
-	reply, err := oncrpc.ReadRecord(c, nil, 1<<16)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-		m.t.Fatal(err)
-	}
-	return reply
-}
-
-// message is a call of the owner's.
-func message(xid uint32, a nfsclient.Args) []byte {
-	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid()), Named: true}
-	var e xdr.Encoder
-	p := a.Proc()
-	oncrpc.AppendCall(&e, xid, p.Prog, p.Vers, p.Num, &cred)
-	a.Encode(&e)
-	return e.B
-}
-
 // statusIn is the status in the reply to an accepted call.
 func statusIn(t *testing.T, reply []byte) nfsclient.Status {
 	t.Helper()
@@ -179,8 +147,7 @@ func statusIn(t *testing.T, reply []byte) nfsclient.Status {
 // handles are those of the root and of "file" in it.
 func (m *mortal) handles() (root, file nfsclient.FH) {
 	m.t.Helper()
-	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
-	c, err := nfsclient.Dial(m.t.Context(), m.addr, nfsclient.Options{Cred: cred})
+	c, err := nfsclient.Dial(m.t.Context(), m.addr, nfsclient.Options{Cred: nfsclient.Self()})
 	must(m.t, err)
 	defer c.Close()
 	mnt, err := c.Mnt(m.t.Context(), "/nix")
@@ -264,20 +231,22 @@ func testKilled(t *testing.T, tt *killedCase, moment string) {
 	m := &mortal{t: t, dir: scene(t)}
 	m.start(moment)
 	root, file := m.handles()
-	msg := message(4711, tt.args(root, file))
-	if reply := m.send(msg); reply != nil {
+	cred := nfsclient.Self()
+	cred.Named = true // as Linux's client has it
+	msg := nfsclient.Message(4711, cred, tt.args(root, file))
+	if reply := testserver.Exchange(t, m.addr, msg); reply != nil {
 		t.Fatalf("got the reply % x, want that the server dies", reply)
 	}
 	_ = m.cmd.Wait()
 	m.start("")
-	reply := m.send(msg)
+	reply := testserver.Exchange(t, m.addr, msg)
 	if got := statusIn(t, reply); got != tt.want {
 		t.Errorf("got %v, want %v", got, tt.want)
 	}
 	m.kill()
 	m.start("")
 	defer m.kill()
-	if again := m.send(msg); !bytes.Equal(again, reply) {
+	if again := testserver.Exchange(t, m.addr, msg); !bytes.Equal(again, reply) {
 		t.Errorf("got % x, want % x again", again, reply)
 	}
 	if got := names(t, filepath.Join(m.dir, "upper")); got != tt.names {

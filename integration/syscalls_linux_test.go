@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +16,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
-	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -56,13 +55,11 @@ func serveTraced(dirs []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := testserver.Serve(nfs.Options{FS: fsys})
 	if err != nil {
 		return err
 	}
-	server := nfs.New(nfs.Options{FS: fsys, Export: "/nix", Owner: uint32(os.Getuid())})
-	go func() { _ = server.Serve(listener) }()
-	fmt.Println(listener.Addr())
+	fmt.Println(server.Addr)
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
@@ -93,8 +90,7 @@ func startTraced(t *testing.T, dirs ...string) *traced {
 	must(t, cmd.Start())
 	addr, err := bufio.NewReader(stdout).ReadString('\n')
 	must(t, err)
-	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
-	client, err := nfsclient.Dial(t.Context(), strings.TrimSpace(addr), nfsclient.Options{Cred: cred})
+	client, err := nfsclient.Dial(t.Context(), strings.TrimSpace(addr), nfsclient.Options{Cred: nfsclient.Self()})
 	must(t, err)
 	mnt, err := client.Mnt(t.Context(), "/nix")
 	must(t, err)

@@ -71,7 +71,7 @@ func dial(ctx context.Context, addr netip.AddrPort) (*client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	return &client{nc: nc, Client: nfsclient.New(nc, nfsclient.Options{
-		Cred:     nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid())),
+		Cred:     nfsclient.Self(),
 		MaxReply: maxReply,
 	})}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus/hooks/test"
 
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -62,7 +63,7 @@ func TestStrangersConnectionsAreRefused(t *testing.T) {
 			t.Fatalf("got % x, %v", b, err)
 		}
 	}
-	await(t, "all are logged or counted", func() bool {
+	testenv.Await(t, "all are logged or counted", func() bool {
 		s.refused.mu.Lock()
 		defer s.refused.mu.Unlock()
 		return s.refused.count == n-1
@@ -117,7 +118,7 @@ func TestSlowAdmission(t *testing.T) {
 	for range maxDoors - 1 {
 		slow = append(slow, dial(t, addr))
 	}
-	await(t, "they are looked at", func() bool { return looks.Load() == maxDoors-1 })
+	testenv.Await(t, "they are looked at", func() bool { return looks.Load() == maxDoors-1 })
 	if err := ping(dial(t, addr)); err != nil {
 		t.Error(err)
 	}

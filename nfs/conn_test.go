@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -270,7 +271,7 @@ func TestBackPressure(t *testing.T) {
 		sent = append(sent, record(nfsCall(uint32(i), procCommit, &owner, goodArgs()[procCommit]))...)
 	}
 	send(t, c, sent)
-	await(t, "workers are busy and calls wait", func() bool {
+	testenv.Await(t, "workers are busy and calls wait", func() bool {
 		// Not more than before: goroutines of earlier tests may have ended since.
 		return g.inside.Load() == 4 && runtime.NumGoroutine() >= maxCalls+4
 	})
@@ -346,7 +347,7 @@ func TestShutdownAnswersWhatIsInProgress(t *testing.T) {
 	go func() { served <- s.Serve(l) }()
 	c := dial(t, l.Addr().String())
 	send(t, c, record(nfsCall(1, procCommit, &owner, goodArgs()[procCommit])))
-	await(t, "the call is in progress", func() bool { return g.inside.Load() == 1 })
+	testenv.Await(t, "the call is in progress", func() bool { return g.inside.Load() == 1 })
 	down := make(chan error, 1)
 	go func() { down <- s.Shutdown(context.Background()) }()
 	if err := <-served; !errors.Is(err, ErrServerClosed) {
@@ -374,7 +375,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	s := newServer(f)
 	c := dial(t, serve(t, s))
 	send(t, c, record(nfsCall(1, procCommit, &owner, goodArgs()[procCommit])))
-	await(t, "the call is in progress", func() bool { return g.inside.Load() == 1 })
+	testenv.Await(t, "the call is in progress", func() bool { return g.inside.Load() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -46,6 +47,25 @@ func newSuccession(t *testing.T, f FS) *succession {
 		}
 	})
 	return s
+}
+
+// send sends some of what calls are made of, and returns when the server has begun to read it.
+func (s *succession) send(c net.Conn, b []byte) {
+	before := s.now.clock()
+	send(s.t, c, b)
+	testenv.Await(s.t, "the server reads", func() bool { return s.now.peers.heardSince(before) })
+}
+
+// heardSince reports whether a connection was read after a moment of Server.clock.
+func (s *peers) heardSince(at time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.all {
+		if time.Duration(p.heard.Load()) > at {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *succession) next() {
@@ -89,11 +109,13 @@ func TestCallsGoOnWithTheNextServer(t *testing.T) {
 		}()
 		for i := 0; len(sent) > 0; i++ {
 			n := min(len(sent), tt.step)
-			send(t, c, sent[:n])
-			sent = sent[n:]
 			if i%50 == 3 || tt.step > 10_000 {
+				s.send(c, sent[:n])
 				s.next()
+			} else {
+				send(t, c, sent[:n])
 			}
+			sent = sent[n:]
 		}
 		<-answered
 		if err := <-served; !errors.Is(err, ErrServerClosed) {

@@ -122,13 +122,7 @@ func nfsCall(xid, proc uint32, cred *oncrpc.Cred, a *args) []byte {
 }
 
 // record is a message as one record.
-func record(msg []byte) []byte {
-	var e xdr.Encoder
-	at := oncrpc.BeginRecord(&e)
-	e.B = append(e.B, msg...)
-	oncrpc.EndRecord(&e, at)
-	return e.B
-}
+func record(msg []byte) []byte { return oncrpc.AppendRecord(nil, msg) }
 
 // ask gives the server's reply to a message without a connection.
 func ask(t testing.TB, s *Server, msg []byte) (oncrpc.Reply, *xdr.Decoder) {
@@ -163,16 +157,6 @@ func next(t testing.TB, c net.Conn) (oncrpc.Reply, *xdr.Decoder) {
 func send(t testing.TB, c net.Conn, b []byte) {
 	if _, err := c.Write(b); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// await waits until cond holds.
-func await(t testing.TB, what string, cond func() bool) {
-	for end := time.Now().Add(20 * time.Second); !cond(); {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain until", what)
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -130,11 +130,11 @@ func TestClientGoneWithoutAWord(t *testing.T) {
 				t.Fatal(err)
 			}
 			send(t, c, tt.calls)
-			await(t, "the call has begun", func() bool { return len(tt.calls) < 40 || g.inside.Load() == 1 })
+			testenv.Await(t, "the call has begun", func() bool { return len(tt.calls) < 40 || g.inside.Load() == 1 })
 			set(false)
 			c.Close() // of which the server does not hear
 			g.open()
-			await(t, "the connection is gone", func() bool { return s.peers.count() == 0 })
+			testenv.Await(t, "the connection is gone", func() bool { return s.peers.count() == 0 })
 			set(true)
 			again := dial(t, s.anyAddress(t))
 			if err := ping(again); err != nil {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // maxMemory is what doc.go says all clients can make the server hold.
@@ -37,7 +39,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				clients = append(clients, c)
 				sending.Go(func() { _, _ = c.Write(tt.sent) }) // until the server has had enough
 			}
-			await(t, "as many are busy as may", func() bool { return s.peers.busyNow() == maxBusy })
+			testenv.Await(t, "as many are busy as may", func() bool { return s.peers.busyNow() == maxBusy })
 			for range 3 {
 				if err := ping(dial(t, addr)); err != nil {
 					t.Error(err)
@@ -68,7 +70,7 @@ func BenchmarkPing(b *testing.B) {
 				}
 			}
 			c := dial(b, addr)
-			await(b, "all are idle", func() bool { return s.peers.busyNow() == 0 })
+			testenv.Await(b, "all are idle", func() bool { return s.peers.busyNow() == 0 })
 			for b.Loop() {
 				if err := ping(c); err != nil {
 					b.Fatal(err)

@@ -50,7 +50,7 @@ func TestIdleConnections(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	await(t, "all are idle", func() bool { return s.peers.busyNow() == 0 })
+	testenv.Await(t, "all are idle", func() bool { return s.peers.busyNow() == 0 })
 	if got := (memoryInUse() - before) / n; got > 16<<10 {
 		t.Errorf("%d bytes for each connection, with the client's end", got)
 	}

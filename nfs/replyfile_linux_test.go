@@ -46,7 +46,7 @@ func TestRepliesGo(t *testing.T) {
 		t.Error("the file is not mapped")
 	}
 	removeOn(t, r) // the last use
-	await(t, "the mapping goes", func() bool {
+	testenv.Await(t, "the mapping goes", func() bool {
 		runtime.GC()
 		return !mapped()
 	})

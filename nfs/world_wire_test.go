@@ -134,9 +134,7 @@ func (w *world) dial(o nfsclient.Options) *nfsclient.Client {
 	return c
 }
 
-func owner() oncrpc.Cred {
-	return nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid()))
-}
+func owner() oncrpc.Cred { return nfsclient.Self() }
 
 // mode is a SetAttr that sets nothing else.
 func mode(m uint32) nfsclient.SetAttr { return nfsclient.SetAttr{Mode: &m} }

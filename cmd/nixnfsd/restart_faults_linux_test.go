@@ -88,9 +88,9 @@ func TestKilledInARestart(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(p.dir, "state", "handover")); !os.IsNotExist(err) {
 		t.Errorf("the manifest has a name: %v", err)
 	}
-	p.kill()
+	p.Kill()
 	<-c.Done()
-	p.start("--listen", p.addr)
+	p.start(p.Addr)
 	again, _ := p.client()
 	if _, err := again.Write(t.Context(), *file.FH, 0, nfsclient.FileSync, []byte("data")); err != nil {
 		t.Error(err)

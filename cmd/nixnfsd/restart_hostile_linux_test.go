@@ -12,6 +12,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // A client that resets its connection while one program gives way to another is gone, and
@@ -21,7 +22,7 @@ func TestResetInARestart(t *testing.T) {
 	idle, _ := p.client()
 	var gone []*net.TCPConn
 	for range 3 {
-		c, err := net.Dial("tcp", p.addr)
+		c, err := net.Dial("tcp", p.Addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +49,7 @@ func TestRestartWithFewDescriptors(t *testing.T) {
 	}
 	enough := uint64(p.descriptors() + 16)
 	few := unix.Rlimit{Cur: enough, Max: enough}
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
+	if err := unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, &few, nil); err != nil {
 		t.Fatal(err)
 	}
 	p.mustRestart("nixnfsd")
@@ -68,7 +69,7 @@ func (p *process) meanwhile(do func()) {
 	if !errors.Is(err, control.ErrEnded) {
 		p.t.Fatal(err)
 	}
-	await(p.t, "the server has given way", func() bool { _, err := os.Stat(begun); return err == nil })
+	testenv.Await(p.t, "the server has given way", func() bool { _, err := os.Stat(begun); return err == nil })
 	do()
 	if err := os.WriteFile(over, nil, 0o600); err != nil {
 		p.t.Fatal(err)

@@ -12,14 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
 )
 
@@ -28,31 +28,12 @@ var restarts = flag.Int("restarts", 20, "how often TestRestartUnderLoad restarts
 // longestPause is what no client may ever wait, on a machine however busy.
 const longestPause = 5 * time.Second
 
-// process is a server in a process of its own.
+// process is a store and the process that serves it.
 type process struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	log  *syncBuffer
-	dir  string // with the upper, the lower and the state
-	addr string
-}
-
-// syncBuffer takes what a process prints, to be looked at meanwhile.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+	*testserver.Process
+	t   testing.TB
+	dir string // with the upper, the lower and the state
+	log bytes.Buffer
 }
 
 // startProcess serves an upper over a lower until the test ends.
@@ -62,47 +43,28 @@ func startProcess(t testing.TB) *process {
 	if err := os.Mkdir(filepath.Join(p.dir, "lower"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p.start("--listen", "127.0.0.1:0")
-	t.Cleanup(p.stop)
+	p.start("127.0.0.1:0")
+	t.Cleanup(p.finish)
 	return p
 }
 
 // start returns when the server is ready.
-func (p *process) start(flags ...string) {
+func (p *process) start(addr string) {
 	p.t.Helper()
-	args := append([]string{"serve", "--upper", "upper", "--lower", "lower", "--state", "state"}, flags...)
-	p.log = new(syncBuffer)
-	p.cmd = exec.Command("nixnfsd", args...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, p.log, p.log
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command("nixnfsd", "serve", "--upper", "upper", "--lower", "lower", "--state", "state", "--listen", addr)
+	cmd.Dir, cmd.Stderr = p.dir, &p.log
+	var err error
+	if p.Process, err = testserver.Start(cmd); err != nil {
 		p.t.Fatal(err)
 	}
-	await(p.t, "the server is ready", func() bool { return readyLine.MatchString(p.log.String()) })
-	p.addr = readyLine.FindStringSubmatch(p.log.String())[1]
 }
 
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	if err := p.cmd.Wait(); err != nil {
+func (p *process) finish() {
+	if err := p.Stop(); err != nil {
 		p.t.Errorf("the server ended with %v", err)
 	}
 	if p.t.Failed() {
 		p.t.Logf("the server's log:\n%s", p.log.String())
-	}
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // it says that it was killed
-}
-
-// await waits until cond holds.
-func await(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain until", what)
-		}
 	}
 }
 
@@ -127,7 +89,7 @@ func (p *process) mustRestart(program string) time.Duration {
 }
 
 func (p *process) descriptors() int {
-	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -137,7 +99,7 @@ func (p *process) descriptors() int {
 // client connects, and fails the test when it has to do so again.
 func (p *process) client() (*nfsclient.Client, nfsclient.FH) {
 	p.t.Helper()
-	c, err := nfsclient.Dial(p.t.Context(), p.addr, nfsclient.Options{Cred: oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}})
+	c, err := nfsclient.Dial(p.t.Context(), p.Addr, nfsclient.Options{Cred: nfsclient.Self()})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -308,7 +270,7 @@ func TestRestartUnderLoad(t *testing.T) {
 		c, _ := p.client()
 		idle = append(idle, c)
 	}
-	pid := p.cmd.Process.Pid
+	pid := p.PID()
 	orders, stopOrders := startOrders(p)
 	load1, stop1 := startLoad(p, 6)
 	load2, stop2 := startLoad(p, 6)
@@ -343,7 +305,7 @@ func BenchmarkRestart(b *testing.B) {
 	p := startProcess(b)
 	load, stop := startLoad(p, 4)
 	begun := load.calls.Load()
-	await(b, "clients work", func() bool { return load.calls.Load() > begun+2000 })
+	testenv.Await(b, "clients work", func() bool { return load.calls.Load() > begun+2000 })
 	without := load.longest.Swap(0)
 	var longest, sum time.Duration
 	for b.Loop() {
@@ -368,28 +330,23 @@ func TestRestartWithinACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := bytes.Repeat([]byte("half of it "), 50_000)
-	var e xdr.Encoder
-	at := oncrpc.BeginRecord(&e)
-	args := nfsclient.WriteArgs{FH: *file.FH, Count: uint32(len(data)), Data: data}
-	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
-	oncrpc.AppendCall(&e, 7, args.Proc().Prog, args.Proc().Vers, args.Proc().Num, &cred)
-	args.Encode(&e)
-	oncrpc.EndRecord(&e, at)
-	cuts := []int{1, 3, 4, 100, 300_000, len(e.B) - 1}
+	write := nfsclient.WriteArgs{FH: *file.FH, Count: uint32(len(data)), Data: data}
+	call := oncrpc.AppendRecord(nil, nfsclient.Message(7, nfsclient.Self(), &write))
+	cuts := []int{1, 3, 4, 100, 300_000, len(call) - 1}
 	conns := make([]net.Conn, len(cuts))
 	for i, cut := range cuts {
-		if conns[i], err = net.Dial("tcp", p.addr); err != nil {
+		if conns[i], err = net.Dial("tcp", p.Addr); err != nil {
 			t.Fatal(err)
 		}
 		defer conns[i].Close()
 		_ = conns[i].SetDeadline(time.Now().Add(time.Minute))
-		if _, err := conns[i].Write(e.B[:cut]); err != nil {
+		if _, err := conns[i].Write(call[:cut]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.mustRestart("nixnfsd")
 	for i, cut := range cuts {
-		if _, err := conns[i].Write(e.B[cut:]); err != nil {
+		if _, err := conns[i].Write(call[cut:]); err != nil {
 			t.Fatal(err)
 		}
 	}

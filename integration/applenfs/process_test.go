@@ -1,15 +1,14 @@
 package applenfs_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
+	"github.com/nixnfsd/nixnfsd/integration/uml"
 )
 
 // process is a nixnfsd that is killed now and then, and started again by the next who
@@ -19,9 +18,8 @@ type process struct {
 	binary       string
 	upper, state string
 	lowers       []string
-	addr         string
-	cmd          *exec.Cmd
-	every        int // calls between accidents
+	server       *testserver.Process // nil: none runs
+	every        int                 // calls between accidents
 	calls        int
 	kills        int
 	restarts     int
@@ -31,8 +29,8 @@ type process struct {
 func build(t testing.TB) (binary string) {
 	t.Helper()
 	binary = filepath.Join(t.TempDir(), "nixnfsd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/nixnfsd").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	if err := uml.GoBuild(t.Context(), binary, "github.com/nixnfsd/nixnfsd/cmd/nixnfsd"); err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
@@ -58,45 +56,26 @@ func (p *process) lowerFlags() (flags []string) {
 }
 
 // start starts the server and waits until it is ready.
-func (p *process) start() error {
-	p.cmd = p.command("serve", append(p.lowerFlags(), "--listen", "127.0.0.1:0", "--log-level", "warn")...)
-	p.cmd.Stderr = os.Stderr
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return err
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	_, after, found := strings.Cut(line, " is served on ")
-	if err != nil || !found {
-		return fmt.Errorf("nixnfsd says %q: %w", line, err)
-	}
-	p.addr, _, _ = strings.Cut(after, " ")
-	return nil
+func (p *process) start() (err error) {
+	cmd := p.command("serve", append(p.lowerFlags(), "--listen", "127.0.0.1:0", "--log-level", "warn")...)
+	cmd.Stderr = p.t.Output()
+	p.server, err = testserver.Start(cmd)
+	return err
 }
 
-// kill ends the server as kill -9 does, and waits until it is gone.
 func (p *process) kill() {
-	if p.cmd == nil || p.cmd.Process == nil {
-		return
-	}
-	if err := p.cmd.Process.Kill(); err != nil {
-		p.t.Errorf("kill: %v", err)
-	}
-	_ = p.cmd.Wait() // it says that it was killed
-	p.cmd = nil
+	p.server.Kill()
+	p.server = nil
 }
 
 // dial starts the server if there is none.
 func (p *process) dial(ctx context.Context) (net.Conn, error) {
-	if p.cmd == nil {
+	if p.server == nil {
 		if err := p.start(); err != nil {
 			return nil, err
 		}
 	}
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", p.addr)
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", p.server.Addr)
 	return &killing{nc, p}, err
 }
 

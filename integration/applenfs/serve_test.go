@@ -13,13 +13,11 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/integration/applenfs"
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	mounting "github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
-
-// export is the path that servers under test export.
-const export = "/nix"
 
 // clock stands still until it is told to go on.
 type clock struct {
@@ -44,7 +42,7 @@ func (c *clock) Sleep(d time.Duration) {
 // settings are the options with which nixnfsd has macOS mount it.
 func settings(t testing.TB) string {
 	t.Helper()
-	args := mounting.Args("darwin", mounting.Target{Server: netip.MustParseAddrPort("127.0.0.1:12049"), Export: export})
+	args := mounting.Args("darwin", mounting.Target{Server: netip.MustParseAddrPort("127.0.0.1:12049"), Export: testserver.Export})
 	at := slices.Index(args, "-o")
 	if at < 0 {
 		t.Fatalf("no options in %q", args)
@@ -120,20 +118,14 @@ func (s *server) start() {
 	if s.wrap != nil {
 		served = s.wrap(fsys)
 	}
-	srv := nfs.New(nfs.Options{FS: served, Key: key, Export: export, Owner: uint32(os.Getuid())})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	local, err := testserver.Serve(nfs.Options{FS: served, Key: key})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.addr = ln.Addr().String()
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
+	s.addr = local.Addr
 	s.stop = func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		err := errors.Join(srv.Shutdown(ctx), fsys.Close())
-		if served := <-done; err != nil || !errors.Is(served, nfs.ErrServerClosed) {
-			s.t.Errorf("stop the server: %v, %v", err, served)
+		if err := errors.Join(local.Stop(), fsys.Close()); err != nil {
+			s.t.Errorf("stop the server: %v", err)
 		}
 	}
 }
@@ -146,7 +138,7 @@ func (s *server) dial(ctx context.Context) (net.Conn, error) {
 // mount mounts a server as nixnfsd has macOS do it.
 func mount(t testing.TB, o applenfs.Options) *applenfs.Mount {
 	t.Helper()
-	o.Export, o.Settings, o.UID, o.GID = export, settings(t), uint32(os.Getuid()), uint32(os.Getgid())
+	o.Export, o.Settings, o.UID, o.GID = testserver.Export, settings(t), uint32(os.Getuid()), uint32(os.Getgid())
 	if o.Clock == nil {
 		o.Clock = newClock()
 	}

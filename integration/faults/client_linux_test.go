@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
-	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
 )
 
 // answerTime is how long a call may take at most, far more than it does: a kernel that has
@@ -29,7 +27,7 @@ type client struct {
 // newClient mounts the server's export.
 func newClient(t *testing.T, s *server) *client {
 	t.Helper()
-	c := &client{t: t, addr: s.addr}
+	c := &client{t: t, addr: s.Addr}
 	t.Cleanup(c.close)
 	must(t, c.call(func(ctx context.Context, n *nfsclient.Client) error {
 		m, err := n.Mnt(ctx, "/nix")
@@ -73,12 +71,10 @@ func (c *client) call(do func(context.Context, *nfsclient.Client) error) error {
 
 func (c *client) connect(ctx context.Context) (err error) {
 	if c.conn == nil {
-		c.conn, err = nfsclient.Dial(ctx, c.addr, nfsclient.Options{Cred: cred()})
+		c.conn, err = nfsclient.Dial(ctx, c.addr, nfsclient.Options{Cred: nfsclient.Self()})
 	}
 	return err
 }
-
-func cred() oncrpc.Cred { return nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid())) }
 
 // create makes a file, or takes the one that is there.
 func (c *client) create(dir nfsclient.FH, name string) (fh nfsclient.FH, err error) {

@@ -28,7 +28,7 @@ func TestFewFiles(t *testing.T) {
 		})
 	}
 	working.Wait()
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
 	must(t, err)
 	t.Logf("%d clients, %d files, %d of %d descriptors in use", clients, clients*files, len(open), limit)
 	for i := range all {

@@ -45,7 +45,7 @@ func TestFull(t *testing.T) {
 			wantStatus(t, "write without room", err, tt.want)
 			t.Logf("%d files of 1 MiB until then", len(files))
 			c.check(kept, data, files)
-			s.kill()
+			s.Kill()
 			if tt.enlarge != nil {
 				s.isRefused("make room on its file system")
 				d.tool(append(tt.enlarge, d.point)...)

@@ -3,11 +3,9 @@ package faults
 import (
 	"bytes"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
@@ -28,7 +27,7 @@ const envNetwork = "NIXNFSD_TEST_NETWORK"
 func inOwnNetwork(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(envNetwork) != "" {
-		setLoopback(t, true)
+		testenv.SetLoopback(t, true)
 		return true
 	}
 	testenv.Require(t, os.Getuid() == 0, "a network of one's own takes root")
@@ -42,20 +41,6 @@ func inOwnNetwork(t *testing.T) bool {
 		t.Error(err)
 	}
 	return false
-}
-
-// setLoopback sets the loopback device up or down.
-func setLoopback(t *testing.T, up bool) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(fd)
-	r, err := unix.NewIfreq("lo")
-	must(t, err)
-	if up {
-		r.SetUint16(unix.IFF_UP)
-	}
-	must(t, unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r))
 }
 
 // giveUpSoon has the kernel give up connections on which nothing is acknowledged after
@@ -81,19 +66,19 @@ func TestNetworkDown(t *testing.T) {
 			data := bytes.Repeat([]byte("data"), 1000)
 			fh := c.put("file", data)
 			first := c.conn
-			setLoopback(t, false)
+			testenv.SetLoopback(t, false)
 			var waiting sync.WaitGroup
 			waiting.Go(func() {
 				if err := c.write(fh, len(data), data, nfsclient.FileSync); err != nil {
 					t.Errorf("write meanwhile: %v", err)
 				}
 			})
-			await(t, "the call is under way", func() bool { return unsent(t, s.addr) })
+			testenv.Await(t, "the call is under way", func() bool { return unacked(netip.MustParseAddrPort(s.Addr)) })
 			if givenUp {
 				<-first.Done()
 			}
 			time.Sleep(*longWait)
-			setLoopback(t, true)
+			testenv.SetLoopback(t, true)
 			waiting.Wait()
 			if kept := c.conn == first; kept == givenUp {
 				t.Errorf("connection kept: %v", kept)
@@ -104,50 +89,10 @@ func TestNetworkDown(t *testing.T) {
 	}
 }
 
-// connection is a row of /proc/net/tcp.
-type connection struct {
-	local, remote  string
-	established    bool
-	sent, received int // bytes that wait to be acknowledged, and to be read
-}
-
-// tcpTable reads the kernel's table.
-func tcpTable(t *testing.T) (all []connection) {
-	t.Helper()
-	table, err := os.ReadFile("/proc/net/tcp")
-	must(t, err)
-	for _, line := range strings.Split(string(table), "\n")[1:] {
-		f := strings.Fields(line)
-		if len(f) < 5 {
-			continue
-		}
-		sent, received, _ := strings.Cut(f[4], ":")
-		all = append(all, connection{
-			local: tcpAddress(f[1]), remote: tcpAddress(f[2]), established: f[3] == "01",
-			sent: hexadecimal(sent), received: hexadecimal(received),
-		})
-	}
-	return all
-}
-
-// tcpAddress reads an address of /proc/net/tcp: that of 127.0.0.1, or it is of no interest.
-func tcpAddress(s string) string {
-	ip, port, _ := strings.Cut(s, ":")
-	if ip != "0100007F" {
-		return s
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(hexadecimal(port)))
-}
-
-func hexadecimal(s string) int {
-	n, _ := strconv.ParseInt(s, 16, 64) // the kernel's own numbers
-	return int(n)
-}
-
-// unsent reports whether a client of addr has bytes that were not acknowledged.
-func unsent(t *testing.T, addr string) bool {
-	for _, c := range tcpTable(t) {
-		if c.remote == addr && c.sent > 0 {
+// unacked reports whether a client of addr has bytes that were not acknowledged.
+func unacked(addr netip.AddrPort) bool {
+	for s := range procnet.TCP() {
+		if s.Remote == addr && s.Unacked > 0 {
 			return true
 		}
 	}

@@ -36,7 +36,7 @@ func TestUpperTurnsReadOnly(t *testing.T) {
 		t.Errorf("restart meanwhile: %v\n%s", err, out)
 	}
 	c.holds("the file after a restart that was refused", fh, data)
-	s.kill()
+	s.Kill()
 	d.unmount()
 	d.mend()
 	d.mount()

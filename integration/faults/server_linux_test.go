@@ -1,12 +1,10 @@
 package faults
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/integration/uml"
 )
 
@@ -53,9 +50,7 @@ type server struct {
 	dir    string   // holds upper, upper.work and state
 	lowers []string // directories
 	limit  string   // of open files, as prlimit(1) takes it; empty: as it is
-	addr   string
-	cmd    *exec.Cmd
-	ended  chan error // gets what cmd.Wait gave
+	*testserver.Process
 	stderr bytes.Buffer
 }
 
@@ -73,7 +68,7 @@ func startServer(s *server) *server {
 
 // finish ends the server however it is, and shows its log where the test has failed.
 func (s *server) finish() {
-	s.kill()
+	s.Kill()
 	if s.t.Failed() {
 		s.t.Logf("the server's log:\n%s", s.stderr.String())
 	}
@@ -94,68 +89,34 @@ func (s *server) dirFlags() []string {
 // start starts the server, at the address that it had before, and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	addr := s.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
+	addr := "127.0.0.1:0"
+	if s.Process != nil {
+		addr = s.Addr
 	}
 	args := slices.Concat([]string{program, "serve", "--listen", addr}, s.dirFlags())
 	if s.limit != "" {
 		args = append([]string{"prlimit", "--nofile=" + s.limit}, args...)
 	}
-	s.cmd = exec.Command(args[0], args[1:]...)
-	s.cmd.Stderr = &s.stderr
-	stdout, err := s.cmd.StdoutPipe()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = &s.stderr
+	var err error
+	s.Process, err = testserver.Start(cmd)
 	must(s.t, err)
-	must(s.t, s.cmd.Start())
-	s.ended = make(chan error, 1)
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	go func() {
-		_, _ = io.Copy(io.Discard, stdout) // to its end, which the server makes
-		s.ended <- s.cmd.Wait()
-	}()
-	_, rest, ok := strings.Cut(line, " is served on ")
-	if !ok {
-		s.t.Fatalf("the server says %q, %v\n%s", line, err, s.stderr.String())
-	}
-	s.addr, _, _ = strings.Cut(rest, " ")
-}
-
-func (s *server) signal(sig unix.Signal) {
-	s.t.Helper()
-	must(s.t, s.cmd.Process.Signal(sig))
-}
-
-// kill ends the server with SIGKILL, if it runs.
-func (s *server) kill() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.cmd.Process.Kill() // it may have ended
-	<-s.ended
-	s.cmd = nil
 }
 
 // restart kills the server and starts it again.
 func (s *server) restart() {
 	s.t.Helper()
-	s.kill()
+	s.Kill()
 	s.start()
-}
-
-// stop ends the server as an administrator does.
-func (s *server) stop() {
-	s.t.Helper()
-	s.signal(unix.SIGTERM)
-	if err := <-s.ended; err != nil {
-		s.t.Errorf("the server ended with %v", err)
-	}
-	s.cmd = nil
 }
 
 // checkStore has fsck look through the stopped store.
 func (s *server) checkStore() {
 	s.t.Helper()
-	s.stop()
+	if err := s.Stop(); err != nil {
+		s.t.Errorf("the server ended with %v", err)
+	}
 	if out, err := s.verb("fsck"); err != nil {
 		s.t.Errorf("fsck: %v\n%s", err, out)
 	}
@@ -196,15 +157,5 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// await waits until cond holds.
-func await(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain until", what)
-		}
 	}
 }

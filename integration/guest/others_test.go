@@ -66,21 +66,14 @@ func ownersTree(t *testing.T) string {
 	} {
 		name := filepath.Join(top, e.name)
 		if e.data == "" {
-			must(t, os.Mkdir(name, 0o700))
+			try(t, os.Mkdir(name, 0o700))
 		} else {
-			must(t, os.WriteFile(name, []byte(e.data), 0o600))
+			try(t, os.WriteFile(name, []byte(e.data), 0o600))
 		}
-		must(t, os.Chmod(name, e.mode))
+		try(t, os.Chmod(name, e.mode))
 	}
-	must(t, os.Symlink("readable", filepath.Join(top, "link")))
+	try(t, os.Symlink("readable", filepath.Join(top, "link")))
 	return top
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // mountOwn mounts the export once more, in a directory of the other user's, as fstab can
@@ -88,8 +81,8 @@ func must(t *testing.T, err error) {
 func mountOwn(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(spec.Scratch, "others")
-	must(t, os.Mkdir(dir, 0o700))
-	must(t, os.Chown(dir, otherUID, otherUID))
+	try(t, os.Mkdir(dir, 0o700))
+	try(t, os.Chown(dir, otherUID, otherUID))
 	port := os.Getenv(spec.EnvPort)
 	options := "vers=3,proto=tcp,port=" + port + ",mountport=" + port + ",nolock,noacl,noresvport,hard,nosharecache"
 	out, err := exec.CommandContext(t.Context(), "mount", "-t", "nfs", "-o", options, "127.0.0.1:/nix", dir).CombinedOutput()
@@ -212,10 +205,10 @@ func TestOthersRead(t *testing.T) {
 func readAll(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{"readable", "secret", "private/file", "listed/file", "writable/file"} {
-		must(t, reading(name)(dir))
+		try(t, reading(name)(dir))
 	}
 	for _, name := range []string{"", "private", "listed", "writable"} {
-		must(t, listing(name)(dir))
+		try(t, listing(name)(dir))
 	}
 }
 
@@ -232,7 +225,7 @@ func unchanged(t *testing.T, dir string) {
 	}
 	for _, name := range []string{"", "private", "secret", "link"} {
 		info, err := os.Lstat(filepath.Join(dir, name))
-		must(t, err)
+		try(t, err)
 		if uid := info.Sys().(*syscall.Stat_t).Uid; uid != ownerUID {
 			t.Errorf("%q, which root made, is uid %d's", name, uid)
 		}

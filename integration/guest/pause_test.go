@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
@@ -23,10 +22,7 @@ var pause = flag.Duration("pause", 0, "how long the tests of pauses hold up serv
 // touch the mount wait, and go on without an error when the server does.
 func TestFaultStopped(t *testing.T) {
 	pid := pausable(t)
-	waitOut(t, func() {
-		try(t, unix.Kill(pid, unix.SIGSTOP))
-		await(t, "the server is stopped", func() bool { return processState(t, pid) == "T" })
-	}, func() { try(t, unix.Kill(pid, unix.SIGCONT)) })
+	waitOut(t, func() { testenv.Stop(t, pid) }, func() { testenv.Continue(t, pid) })
 }
 
 // TestFaultNetwork sets the loopback device down and up again: a pause. Where the server was
@@ -34,8 +30,8 @@ func TestFaultStopped(t *testing.T) {
 // connection.
 func TestFaultNetwork(t *testing.T) {
 	pausable(t)
-	t.Cleanup(func() { setLoopback(t, true) }) // or all that follows would hang
-	down, up := func() { setLoopback(t, false) }, func() { setLoopback(t, true) }
+	t.Cleanup(func() { testenv.SetLoopback(t, true) }) // or all that follows would hang
+	down, up := func() { testenv.SetLoopback(t, false) }, func() { testenv.SetLoopback(t, true) }
 	t.Run("for a moment", func(t *testing.T) { waitOut(t, down, up) })
 	t.Run("with a connection that is dead", func(t *testing.T) {
 		waitOut(t, down, func() {
@@ -79,7 +75,7 @@ func waitOut(t *testing.T, stop, goOn func()) {
 		}
 		done <- err
 	}()
-	await(t, "a call waits for the server", func() bool { return callsWait(t) })
+	testenv.Await(t, "a call waits for the server", callsWait)
 	time.Sleep(*pause)
 	select {
 	case err := <-done:
@@ -93,48 +89,12 @@ func waitOut(t *testing.T, stop, goOn func()) {
 	checkFile(t, path, before+during)
 }
 
-// await waits until cond holds.
-func await(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain until", what)
-		}
-	}
-}
-
-// processState is a process's state as in ps(1).
-func processState(t *testing.T, pid int) string {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	try(t, err)
-	_, rest, _ := strings.Cut(string(b), ") ")
-	return rest[:1]
-}
-
 // callsWait reports whether a connection has bytes that were not acknowledged, or not read.
-func callsWait(t *testing.T) bool {
-	t.Helper()
-	table, err := os.ReadFile("/proc/net/tcp")
-	try(t, err)
-	for _, line := range strings.Split(string(table), "\n") {
-		f := strings.Fields(line)
-		if len(f) > 4 && f[3] == "01" && f[4] != "00000000:00000000" { // TCP_ESTABLISHED
+func callsWait() bool {
+	for s := range procnet.TCP() {
+		if s.State == procnet.Established && (s.Unacked > 0 || s.Unread > 0) {
 			return true
 		}
 	}
 	return false
-}
-
-func setLoopback(t *testing.T, up bool) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	try(t, err)
-	defer unix.Close(fd)
-	r, err := unix.NewIfreq("lo")
-	try(t, err)
-	if up {
-		r.SetUint16(unix.IFF_UP)
-	}
-	try(t, unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r))
 }

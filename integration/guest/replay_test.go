@@ -168,11 +168,7 @@ func copyRecords(to io.Writer, from io.Reader, pass func([]byte) bool, end ...fu
 			return
 		}
 		if pass(rec) {
-			var e xdr.Encoder
-			at := oncrpc.BeginRecord(&e)
-			e.B = append(e.B, rec...)
-			oncrpc.EndRecord(&e, at)
-			if _, err := to.Write(e.B); err != nil {
+			if _, err := to.Write(oncrpc.AppendRecord(nil, rec)); err != nil {
 				return
 			}
 		}

@@ -63,13 +63,7 @@ func calls(o *order) []nfsclient.Args {
 
 // record is a call as it goes over the wire.
 func record(uid uint32, args nfsclient.Args) []byte {
-	var e xdr.Encoder
-	mark := oncrpc.BeginRecord(&e)
-	cred, p := nfsclient.AuthSys(uid, uid), args.Proc()
-	oncrpc.AppendCall(&e, 1, p.Prog, p.Vers, p.Num, &cred)
-	args.Encode(&e)
-	oncrpc.EndRecord(&e, mark)
-	return e.B
+	return oncrpc.AppendRecord(nil, nfsclient.Message(1, nfsclient.AuthSys(uid, uid), args))
 }
 
 // allCalls is every call of calls, as every user.

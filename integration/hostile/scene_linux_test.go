@@ -1,20 +1,18 @@
 package hostile
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
@@ -25,9 +23,8 @@ type scene struct {
 	bin  programs
 	args []string // of the server, further ones
 	order
-	server *exec.Cmd
+	server *testserver.Process
 	began  time.Time
-	ended  chan error
 	log    bytes.Buffer
 	client *nfsclient.Client // root's connection, calling as the owner
 }
@@ -61,31 +58,19 @@ func (s *scene) serveArgs(addr string) []string {
 
 func (s *scene) start(addr string) {
 	s.t.Helper()
-	s.server = s.command(s.serveArgs(addr)...)
-	s.server.Stderr, s.began = &s.log, time.Now()
-	stdout, err := s.server.StdoutPipe()
+	cmd := s.command(s.serveArgs(addr)...)
+	cmd.Stderr, s.began = &s.log, time.Now()
+	var err error
+	s.server, err = testserver.Start(cmd)
 	must(s.t, err)
-	must(s.t, s.server.Start())
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	s.ended = make(chan error, 1)
-	go func() {
-		_, _ = io.Copy(io.Discard, stdout) // to its end, which the server makes
-		s.ended <- s.server.Wait()
-	}()
 	s.t.Cleanup(s.stop)
-	_, rest, ok := strings.Cut(line, " is served on ")
-	if !ok {
-		s.t.Fatalf("the server says %q, %v", line, err)
-	}
-	s.Addr, _, _ = strings.Cut(rest, " ")
-	s.PID = s.server.Process.Pid
+	s.Addr, s.PID = s.server.Addr, s.server.PID()
 }
 
 // stop ends the server, which must have lived until then, and have told of refusals in a
 // line a minute.
 func (s *scene) stop() {
-	must(s.t, s.server.Process.Signal(syscall.SIGTERM))
-	if err := <-s.ended; err != nil {
+	if err := s.server.Stop(); err != nil {
 		s.t.Errorf("the server ended with %v", err)
 	}
 	most := 1 + int(time.Since(s.began)/time.Minute)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
@@ -20,10 +20,8 @@ import (
 type served struct {
 	ctx     context.Context
 	options overlay.Options
-	key     nfs.Key
 	fs      *overlay.FS
-	server  *nfs.Server
-	addr    string
+	server  *testserver.Local
 	*nfsclient.Client
 	root  nfsclient.FH
 	slots [slots]nfsclient.FH
@@ -45,19 +43,15 @@ func (s *served) start() (err error) {
 	if s.fs, err = overlay.Open(s.options); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if s.server, err = testserver.Serve(nfs.Options{FS: s.fs}); err != nil {
 		return err
 	}
-	s.addr = ln.Addr().String()
-	s.server = nfs.New(nfs.Options{FS: s.fs, Key: s.key, Export: "/nix", Owner: uint32(os.Getuid())})
-	go s.server.Serve(ln)
 	return s.connect()
 }
 
 // connect gives s a client of its own.
 func (s *served) connect() (err error) {
-	s.Client, err = nfsclient.Dial(s.ctx, s.addr, nfsclient.Options{Cred: nfsclient.AuthSys(0, 0)})
+	s.Client, err = nfsclient.Dial(s.ctx, s.server.Addr, nfsclient.Options{Cred: nfsclient.AuthSys(0, 0)})
 	if err != nil {
 		return err
 	}
@@ -73,7 +67,7 @@ func (s *served) stop() error {
 	}
 	var err error
 	if s.server != nil {
-		err = s.server.Shutdown(s.ctx)
+		err = s.server.Stop()
 	}
 	return errors.Join(err, s.fs.Close())
 }

@@ -2,21 +2,20 @@ package soak
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/nixnfsd/nixnfsd/integration/testserver"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -50,14 +49,11 @@ func serve(dir string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := testserver.Serve(nfs.Options{FS: fs})
 	if err != nil {
 		return err
 	}
-	server := nfs.New(nfs.Options{FS: fs, Export: "/nix", Owner: uint32(os.Getuid())})
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	fmt.Fprintln(out, l.Addr())
+	fmt.Fprintln(out, server.Addr)
 	lines, samples := bufio.NewScanner(in), json.NewEncoder(out)
 	for lines.Scan() {
 		s, err := takeSample()
@@ -68,13 +64,7 @@ func serve(dir string, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return err
-	}
-	<-served
-	if err := fs.Close(); err != nil {
+	if err := errors.Join(server.Stop(), fs.Close()); err != nil {
 		return err
 	}
 	return goleak.Find()

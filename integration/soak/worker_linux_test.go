@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -143,8 +142,7 @@ func (w *worker) touchAll() error {
 }
 
 func (w *worker) connect() error {
-	o := nfsclient.Options{Cred: nfsclient.AuthSys(uint32(os.Getuid()), uint32(os.Getgid()))}
-	c, err := nfsclient.Dial(w.ctx, w.addr, o)
+	c, err := nfsclient.Dial(w.ctx, w.addr, nfsclient.Options{Cred: nfsclient.Self()})
 	if err == nil {
 		w.Client = c
 	}

@@ -103,9 +103,20 @@ func (c *Client) XID() uint32 { return c.conn.nextXID() }
 
 func (c *Client) queue(p Proc, args []byte) *Pending {
 	xid := c.conn.nextXID()
+	return c.conn.queue(xid, p, append(header(xid, p, &c.cred), args...))
+}
+
+// Message is the message of a call, as Send takes it.
+func Message(xid uint32, cred oncrpc.Cred, args Args) []byte {
+	e := xdr.Encoder{B: header(xid, args.Proc(), &cred)}
+	args.Encode(&e)
+	return e.B
+}
+
+func header(xid uint32, p Proc, cred *oncrpc.Cred) []byte {
 	var e xdr.Encoder
-	oncrpc.AppendCall(&e, xid, p.Prog, p.Vers, p.Num, &c.cred)
-	return c.conn.queue(xid, p, append(e.B, args...))
+	oncrpc.AppendCall(&e, xid, p.Prog, p.Vers, p.Num, cred)
+	return e.B
 }
 
 // RPCError is a call that did not get as far as its procedure.

@@ -150,14 +150,10 @@ func (c *conn) fail(err error) {
 
 // appendRecord appends msg as a record with fragments of at most size bytes; 0 is one fragment.
 func appendRecord(b, msg []byte, size int) []byte {
-	e := xdr.Encoder{B: b}
 	for size > 0 && len(msg) > size {
-		e.Uint32(uint32(size))
-		e.B = append(e.B, msg[:size]...)
+		b = binary.BigEndian.AppendUint32(b, uint32(size))
+		b = append(b, msg[:size]...)
 		msg = msg[size:]
 	}
-	at := oncrpc.BeginRecord(&e)
-	e.B = append(e.B, msg...)
-	oncrpc.EndRecord(&e, at)
-	return e.B
+	return oncrpc.AppendRecord(b, msg)
 }

@@ -1,6 +1,10 @@
 package nfsclient
 
-import "github.com/nixnfsd/nixnfsd/internal/oncrpc"
+import (
+	"os"
+
+	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+)
 
 // AuthSys is an AUTH_SYS credential.
 func AuthSys(uid, gid uint32, groups ...uint32) oncrpc.Cred {
@@ -8,3 +12,6 @@ func AuthSys(uid, gid uint32, groups ...uint32) oncrpc.Cred {
 	c.SetGroups(groups...)
 	return c
 }
+
+// Self is the AUTH_SYS credential of this process's user.
+func Self() oncrpc.Cred { return AuthSys(uint32(os.Getuid()), uint32(os.Getgid())) }

@@ -41,6 +41,15 @@ func EndRecord(e *xdr.Encoder, at int) {
 	e.Patch32(at, lastFragment|uint32(len(e.B)-at-MarkSize))
 }
 
+// AppendRecord appends a message as a record of one fragment.
+func AppendRecord(b, msg []byte) []byte {
+	e := xdr.Encoder{B: b}
+	at := BeginRecord(&e)
+	e.B = append(e.B, msg...)
+	EndRecord(&e, at)
+	return e.B
+}
+
 // ReadRecord reads one record of at most limit bytes into buf's memory, which it
 // grows as bytes arrive, and gives the record. The error is io.EOF when r ends
 // before the record begins, io.ErrUnexpectedEOF when it ends inside.

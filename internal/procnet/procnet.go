@@ -4,6 +4,7 @@ package procnet
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"iter"
 	"net/netip"
 	"os"
@@ -23,6 +24,8 @@ const (
 type Socket struct {
 	Local, Remote netip.AddrPort // IPv4 addresses as such, also of IPv6 sockets
 	State         uint8
+	Unacked       uint32 // bytes that were sent, or are to be, and not acknowledged
+	Unread        uint32 // bytes that arrived and were not read; of a listener connections
 	UID           uint32
 	// Inode is 0 when no process and no part of the kernel has the socket any more; UID
 	// is 0 then too, whoever had it.
@@ -65,11 +68,18 @@ func parseLine(f []string) (s Socket, ok bool) {
 	}
 	local, ok1 := parseAddr(f[1])
 	remote, ok2 := parseAddr(f[2])
-	state, err1 := strconv.ParseUint(f[3], 16, 8)
-	uid, err2 := strconv.ParseUint(f[7], 10, 32)
-	inode, err3 := strconv.ParseUint(f[9], 10, 64)
-	s = Socket{Local: local, Remote: remote, State: uint8(state), UID: uint32(uid), Inode: inode}
-	return s, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil
+	sent, received, _ := strings.Cut(f[4], ":")
+	var errs [5]error
+	number := func(i int, s string, base, bits int) (n uint64) {
+		n, errs[i] = strconv.ParseUint(s, base, bits)
+		return n
+	}
+	s = Socket{
+		Local: local, Remote: remote, State: uint8(number(0, f[3], 16, 8)),
+		Unacked: uint32(number(1, sent, 16, 32)), Unread: uint32(number(2, received, 16, 32)),
+		UID: uint32(number(3, f[7], 10, 32)), Inode: number(4, f[9], 10, 64),
+	}
+	return s, ok1 && ok2 && errors.Join(errs[:]...) == nil
 }
 
 // parseAddr reads "0100007F:2F11": the address as words in the byte order of the

@@ -1,4 +1,5 @@
-// Package testenv tells tests what the machine that they run on can do.
+// Package testenv has what tests need of the machine that they run on: what it can do, waits that
+// depend on how fast it is, and what is done to its network and its processes.
 package testenv
 
 import (

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
+	"github.com/nixnfsd/nixnfsd/internal/procnet"
 )
 
 const (
@@ -173,13 +174,9 @@ func asUser(argv []string, uid int) *exec.Cmd {
 
 // listening says whether a TCP socket of the guest listens on the port.
 func listening(port int) bool {
-	want := fmt.Sprintf(":%04X", port)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		for _, line := range readLines(table) {
-			f := strings.Fields(line)
-			if len(f) > 3 && strings.HasSuffix(f[1], want) && f[3] == "0A" { // TCP_LISTEN
-				return true
-			}
+	for s := range procnet.TCP() {
+		if s.State == procnet.Listen && int(s.Local.Port()) == port {
+			return true
 		}
 	}
 	return false
