@@ -18,7 +18,8 @@ type Local struct {
 	Addr string
 
 	server *nfs.Server
-	served chan error
+	ended  chan struct{}
+	err    error // of its end
 }
 
 // Serve serves on a free port, as the user who runs the test.
@@ -28,19 +29,22 @@ func Serve(o nfs.Options) (*Local, error) {
 		return nil, err
 	}
 	o.Export, o.Owner = Export, uint32(os.Getuid())
-	l := &Local{Addr: listener.Addr().String(), server: nfs.New(o), served: make(chan error, 1)}
-	go func() { l.served <- l.server.Serve(listener) }()
+	l := &Local{Addr: listener.Addr().String(), server: nfs.New(o), ended: make(chan struct{})}
+	go func() {
+		l.err = l.server.Serve(listener)
+		close(l.ended)
+	}()
 	return l, nil
 }
 
-// Stop ends the server when it has answered what was asked.
+// Stop ends the server when it has answered what was asked, if it has not ended.
 func (l *Local) Stop() error {
 	const limit = time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := l.server.Shutdown(ctx)
-	if served := <-l.served; !errors.Is(served, nfs.ErrServerClosed) {
-		err = errors.Join(err, served)
+	if <-l.ended; !errors.Is(l.err, nfs.ErrServerClosed) {
+		err = errors.Join(err, l.err)
 	}
 	return err
 }
