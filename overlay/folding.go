@@ -115,7 +115,7 @@ func (fs *FS) keepsNames() (exact bool, err error) {
 	for _, odd := range oddNames {
 		name := prefix + odd
 		if err := fs.makeEmpty(work.fd, cString(name+"\x00")); err != nil {
-			return aboutSpace(err), nil
+			return isFull(err), nil
 		}
 		defer sysUnlinkAt(work.fd, cString(name+"\x00"), 0)
 		missing[name] = true
@@ -126,9 +126,6 @@ func (fs *FS) keepsNames() (exact bool, err error) {
 	})
 	return len(missing) == 0, err
 }
-
-// aboutSpace reports whether an error says nothing about the name that could not be made.
-func aboutSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // foundFolded reports whether a directory that is only read shows that its volume folds
 // case: it finds a name with the case of its letters changed, and does not list that.

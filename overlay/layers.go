@@ -90,10 +90,13 @@ func (l *Layer) rights(fs *FS, fd int) {
 	}
 }
 
-// write makes a file beside the upper: that its file system is full, or turned read-only
-// upon an error, shows in no other way.
+// write makes an empty file beside the upper: that a quota is used up, or that its file system
+// turned read-only upon an error, shows in no other way. A full disk can have room for that.
 func (l *Layer) write(fs *FS) {
 	err := fs.tryWork()
+	if err == nil && l.AvailBytes == 0 && l.TotalBytes > 0 {
+		err = syscall.ENOSPC
+	}
 	switch {
 	case err == nil:
 	case isFull(err):

@@ -60,11 +60,11 @@ func (fs *FS) upperNotes(work string) (was, now upperNote, err error) {
 	return was, now, err
 }
 
-// keepUpperNote notes in the work directory which upper it is of.
-func (fs *FS) keepUpperNote(work string) error {
-	was, now, err := fs.upperNotes(work)
-	if err != nil || was == now {
-		return err
+// keepUpperNote notes in the work directory which upper it is of. That the note is right tells
+// later starts that the upper was found fit.
+func (fs *FS) keepUpperNote(work string, was, now upperNote) error {
+	if was == now {
+		return nil
 	}
 	if err := fs.keepFile(work, upperName, now.encode()); err != nil {
 		return fmt.Errorf("note which upper the work directory is of: %w", err)

@@ -45,7 +45,8 @@ func (fs *FS) openWork(o *Options) error {
 	if err := sweep(o.Work); err != nil {
 		return err
 	}
-	if err := fs.keepUpperNote(o.Work); err != nil {
+	was, now, err := fs.upperNotes(o.Work)
+	if err != nil {
 		return err
 	}
 	for _, dir := range []string{index, silly} {
@@ -53,11 +54,15 @@ func (fs *FS) openWork(o *Options) error {
 			return unfit(err)
 		}
 	}
-	var err error
 	if fs.work, err = outsideDir(o.Work); err != nil {
 		return err
 	}
-	if err := fs.tryUpper(o); err != nil {
+	if err := fs.tryUpper(o); was == now && isFull(err) {
+		fs.assumeUpper()
+	} else if err != nil {
+		return err
+	}
+	if err := fs.keepUpperNote(o.Work, was, now); err != nil {
 		return err
 	}
 	return fs.openKept(index, silly)
@@ -157,7 +162,7 @@ func (fs *FS) keepFile(work, name string, data []byte) error {
 	if err == nil {
 		err = os.Rename(tmp, filepath.Join(work, name))
 	}
-	if aboutSpace(err) {
+	if isFull(err) {
 		return nil
 	}
 	return err
@@ -181,7 +186,12 @@ func removeTree(path string) error {
 // tryUpper tries on the upper's file system what copy-up and whiteouts will do:
 // in the work directory, so that the upper's own times stay.
 func (fs *FS) tryUpper(o *Options) error {
-	unfit := func(reason string, err error) error { return &UnfitError{Dir: o.Upper, Reason: reason, Err: err} }
+	unfit := func(reason string, err error) error {
+		if isFull(err) {
+			return unwritable(o.Work, err)
+		}
+		return &UnfitError{Dir: o.Upper, Reason: reason, Err: err}
+	}
 	work, err := fs.dirFD(fs.work, 0)
 	if err != nil {
 		return err
@@ -217,6 +227,20 @@ func (fs *FS) tryUpper(o *Options) error {
 	return nil
 }
 
+// assumeUpper goes by what shows without a file to try it on, where a full disk has no room
+// for one: that the upper can do what it has to was found out when it was served before.
+func (fs *FS) assumeUpper() {
+	times := 0
+	for _, n := range []*node{fs.root, fs.work} {
+		var st sysStat
+		if sysFstat(n.dir.stack.Load().parts[0].dir.p.Load().fd, &st) == nil {
+			times |= int(st.ctime.Nsec)
+		}
+	}
+	fs.coarse = times == 0
+	fs.stepwise = fs.layers[0].hfsplus
+}
+
 // unwritable says why nothing can be made in a directory.
 func unwritable(dir string, err error) error {
 	e := &UnfitError{Dir: dir, Reason: "cannot be written to", Err: err}
@@ -245,7 +269,9 @@ func (fs *FS) checkMarks(o *Options) error {
 	if err == nil || len(o.Lowers) == 0 || fs.readOnly {
 		return nil
 	}
-	if err := setMark(upper.fd, &dotName[0], markLayered, []byte("y")); err != nil {
+	if err := setMark(upper.fd, &dotName[0], markLayered, []byte("y")); isFull(err) {
+		return unwritable(o.Upper, err)
+	} else if err != nil {
 		return &UnfitError{Dir: o.Upper, Reason: "is on a file system without user extended attributes, which lower directories need", Err: err}
 	}
 	return nil

@@ -3,9 +3,12 @@ package faults
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
@@ -21,19 +24,28 @@ func btrfsQuota(t *testing.T) *disk {
 	return d
 }
 
-// A disk that is full, or a quota that is used up, with the store and the server's state on
-// it, is told to who writes, and by `nixnfsd layers`. What was acknowledged stays, also over
-// a restart, reading and removing go on, and with room again everything does.
+// fewInodes is a disk, in memory, that has room for some files only, however small.
+func fewInodes(t *testing.T) *disk {
+	testenv.Require(t, os.Getuid() == 0, "to mount a file system takes root")
+	d := &disk{t: t, point: t.TempDir()}
+	d.tool("mount", "-t", "tmpfs", "-o", "nr_inodes=48,size=128m", "tmpfs", d.point)
+	t.Cleanup(func() { _ = unix.Unmount(d.point, unix.MNT_DETACH) })
+	return d
+}
+
+// A disk that is full, of data or of files, or a quota that is used up, with the store and the
+// server's state on it, is told to who writes, and by `nixnfsd layers`. What was acknowledged
+// stays, also over a restart, reading and removing go on, and with room again everything does.
 func TestFull(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		disk func(*testing.T) *disk
 		want nfsclient.Status
-		// enlarge makes room for a server to start, where it takes some.
-		enlarge []string
+		told string // by layers
 	}{
-		{"disk", ext4, nfsclient.ErrNoSpc, nil},
-		{"quota", btrfsQuota, nfsclient.ErrDQuot, []string{"btrfs", "qgroup", "limit", "48M"}},
+		{"disk", ext4, nfsclient.ErrNoSpc, "no space left"},
+		{"quota, which leaves not even an empty file", btrfsQuota, nfsclient.ErrDQuot, "disk quota exceeded"},
+		{"inodes", fewInodes, nfsclient.ErrNoSpc, "no space left"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := tt.disk(t)
@@ -45,11 +57,8 @@ func TestFull(t *testing.T) {
 			wantStatus(t, "write without room", err, tt.want)
 			t.Logf("%d files of 1 MiB until then", len(files))
 			c.check(kept, data, files)
+			s.hasProblem("cannot be written to: " + tt.told)
 			s.Kill()
-			if tt.enlarge != nil {
-				s.isRefused("make room on its file system")
-				d.tool(append(tt.enlarge, d.point)...)
-			}
 			s.start()
 			c.check(kept, data, files)
 			_, err = c.fillOn(len(files))
