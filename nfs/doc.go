@@ -74,22 +74,26 @@
 //	1 MiB              data of a READ or WRITE
 //	1 MiB + 64 KiB     a call's record; a longer one ends the connection
 //	1024               empty fragments of a record, likewise
+//	400 bytes          credential, likewise; 16 groups and 255 bytes of a name are allowed
 //	64 bytes           file handle, or the call is garbage
-//	64 KiB             name or path, likewise; 255 and 1024 bytes are allowed
+//	64 KiB             name or path, likewise; 255 and 1024 bytes are allowed, and 4095
+//	                   of a symbolic link's target
 //	256 KiB            results of a READDIR or READDIRPLUS
+//	4096               calls that are remembered with their replies
 //	64                 calls of a connection that are with workers
 //	16 or more         calls of all connections that wait for the disk (Options.Workers)
 //	8 of 1 MiB         blocks of a connection, for large calls and replies
 //	24 + 32 of 1 MiB   blocks of all connections: one each of 32, and 24 among them
 //	32                 connections that are being answered; the others wait, a second
 //	                   at most while those are stuck
+//	16                 connections of which it is found out whose they are; others wait
 //	4096               connections, or a quarter of the files that the process may open:
 //	                   the one that was silent the longest makes room
 //	1 to 2 minutes     for the rest of a call that was begun, however it trickles in
 //	30 to 60 seconds   for taking a reply
 //	3 minutes          until a client that is gone without a word is found out
 //
-// All clients together cannot have the server hold more than 80 MiB. Of an idle connection
+// limits_test.go says which tests hold this. All clients together cannot have the server hold more than 80 MiB. Of an idle connection
 // it keeps some KiB, and 2000 of them do not slow down the one that works.
 //
 // # Halts

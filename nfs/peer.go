@@ -179,12 +179,17 @@ func newPeers(limit int) *peers {
 // connLimit is how many connections there may be: the rest of the descriptors is
 // for files.
 func connLimit() int {
-	const most, share = 4096, 4
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return maxBusy
 	}
-	return int(max(maxBusy, min(r.Cur/share, most)))
+	return connsOf(r.Cur)
+}
+
+// connsOf is how many connections there may be of so many files.
+func connsOf(files uint64) int {
+	const most, share = 4096, 4
+	return int(max(maxBusy, min(files/share, most)))
 }
 
 // seat makes room for one more connection.

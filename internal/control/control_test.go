@@ -181,4 +181,8 @@ func TestBounds(t *testing.T) {
 	if !strings.HasPrefix(string(b), "HTTP/1.1 431 ") {
 		t.Errorf("a header without end: got %.40q", b)
 	}
+	err = control.Call(t.Context(), dir, "POST", "/v1/sum", strings.Repeat("1", 64<<10), nil)
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("an argument that is too long: got %v", err)
+	}
 }

@@ -39,6 +39,7 @@ func TestDecodeCall(t *testing.T) {
 	long := authsys(t, rpcv2.AuthsysParms{Machinename: string(bytes.Repeat([]byte("m"), 255)), Uid: 501, Gid: 20})
 	nameless := authsys(t, rpcv2.AuthsysParms{Uid: 501, Gid: 20})
 	short := rpcv2.OpaqueAuth{Flavor: rpcv2.AUTH_SYS, Body: sys.Body[:len(sys.Body)-1]}
+	longer := rpcv2.OpaqueAuth{Flavor: rpcv2.AUTH_SYS, Body: slices.Concat(make([]byte, 4), []byte{0, 0, 1, 0}, make([]byte, 256+12))}
 	many := rpcv2.OpaqueAuth{Flavor: rpcv2.AUTH_SYS, Body: slices.Concat(make([]byte, 16), []byte{0, 0, 0, 17}, make([]byte, 17*4))}
 	tt := []struct {
 		name   string
@@ -52,6 +53,7 @@ func TestDecodeCall(t *testing.T) {
 		{"sys", sys, true, true, 501, gids},
 		{"no machine name", nameless, true, false, 501, nil},
 		{"long machine name", long, true, true, 501, nil},
+		{"machine name of 256 bytes", longer, false, false, 0, nil},
 		{"cut short", short, false, true, 501, nil},
 		{"17 groups", many, false, false, 0, nil},
 		{"unknown flavor", rpcv2.OpaqueAuth{Flavor: rpcv2.RPCSEC_GSS, Body: []byte("xx")}, false, false, 0, nil},
@@ -78,6 +80,27 @@ func TestDecodeCall(t *testing.T) {
 				t.Errorf("left at %q, want the arguments", d.B[d.Off:])
 			}
 		})
+	}
+}
+
+// TestLongCredentials: what is too long for a credential, or a verifier, makes no call.
+func TestLongCredentials(t *testing.T) {
+	for n, want := range map[int]bool{oncrpc.MaxAuth: true, oncrpc.MaxAuth + 1: false} {
+		var e xdr.Encoder
+		for _, v := range []uint32{1, 0, 2, 100003, 3, 0} { // a call of version 2 to NFS's NULL
+			e.Uint32(v)
+		}
+		body := make([]byte, n)
+		for _, lengths := range [][2]int{{n, 0}, {0, n}} {
+			b := xdr.Encoder{B: bytes.Clone(e.B)}
+			for _, l := range lengths {
+				b.Uint32(uint32(rpcv2.AUTH_DH))
+				b.Opaque(body[:l])
+			}
+			if got := oncrpc.DecodeCall(&xdr.Decoder{B: b.B}, &oncrpc.Call{}); got != want {
+				t.Errorf("credential and verifier of %v bytes: taken for a call: %v", lengths, got)
+			}
+		}
 	}
 }
 
