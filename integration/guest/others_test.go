@@ -117,6 +117,8 @@ func check(t *testing.T, dir string, steps []step) {
 	}
 }
 
+func errOf(_ string, err error) error { return err }
+
 func reading(name string) func(dir string) error {
 	return func(dir string) error {
 		_, err := os.ReadFile(filepath.Join(dir, name))
@@ -166,7 +168,9 @@ func TestOthersAreRefused(t *testing.T) {
 		steps = append(steps, step{"list " + name, listing(name), syscall.EACCES})
 	}
 	steps = append(steps,
-		step{"stat", func(dir string) error { return os.Chmod(dir+"/readable", 0o777) }, syscall.EACCES},
+		step{"stat", func(dir string) error { return syscall.Lstat(dir+"/readable", new(syscall.Stat_t)) }, syscall.EACCES},
+		step{"readlink", func(dir string) error { return errOf(os.Readlink(dir + "/link")) }, syscall.EACCES},
+		step{"chmod", func(dir string) error { return os.Chmod(dir+"/readable", 0o777) }, syscall.EACCES},
 		step{"run", func(dir string) error { return exec.Command(dir + "/program").Run() }, syscall.EACCES})
 	for _, dir := range trees {
 		readAll(t, dir) // so that all is in the kernel's caches

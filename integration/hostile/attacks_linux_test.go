@@ -1,12 +1,13 @@
 package hostile
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,24 +41,46 @@ func could(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 // forged are the users that an attacker says to be.
 var forged = []uint32{ownerUID, 0, attackerUID}
 
-// calls are what an attacker asks for with sniffed handles: to read, and to change.
+// calls are what an attacker asks for with sniffed handles, by every procedure: to read, and
+// to change.
 func calls(o *order) []nfsclient.Args {
 	mode := nfsclient.SetAttr{Mode: new(uint32(0o777))}
+	on := func(fh nfsclient.FH, num uint32) nfsclient.Args {
+		return &nfsclient.HandleArgs{P: nfsclient.NFSProc(num), FH: fh}
+	}
+	named := func(dir nfsclient.FH, num uint32, name string) nfsclient.Args {
+		return &nfsclient.NameArgs{P: nfsclient.NFSProc(num), Dir: dir, Name: name}
+	}
+	mount := func(num uint32) nfsclient.Proc { return nfsclient.MountProc(num) }
 	return []nfsclient.Args{
-		&nfsclient.HandleArgs{P: nfsclient.NFSProc(nfsclient.ProcGetattr), FH: o.Root},
-		&nfsclient.NameArgs{P: nfsclient.NFSProc(nfsclient.ProcLookup), Dir: o.Sub, Name: "file"},
-		&nfsclient.ReadArgs{FH: o.File, Count: 1000},
-		&nfsclient.ReaddirplusArgs{Dir: o.Root, Dircount: 4096, Maxcount: 4096},
+		&nfsclient.VoidArgs{P: nfsclient.NFSProc(nfsclient.ProcNull)},
+		on(o.Root, nfsclient.ProcGetattr),
 		&nfsclient.SetattrArgs{FH: o.File, Attr: mode},
+		named(o.Sub, nfsclient.ProcLookup, "file"),
+		&nfsclient.AccessArgs{FH: o.File, Access: 63},
+		on(o.File, nfsclient.ProcReadlink),
+		&nfsclient.ReadArgs{FH: o.File, Count: 1000},
 		&nfsclient.WriteArgs{FH: o.File, Count: 4, Data: []byte("evil")},
 		&nfsclient.CreateArgs{Dir: o.Root, Name: "evil", Attr: mode},
-		&nfsclient.NameArgs{P: nfsclient.NFSProc(nfsclient.ProcRemove), Dir: o.Sub, Name: "file"},
+		&nfsclient.MkdirArgs{Dir: o.Root, Name: "evil", Attr: mode},
+		&nfsclient.SymlinkArgs{Dir: o.Root, Name: "evil", Attr: mode, Target: "/"},
+		&nfsclient.MknodArgs{Dir: o.Root, Name: "evil", Type: nfsclient.FIFO, Attr: mode},
+		named(o.Sub, nfsclient.ProcRemove, "file"),
+		named(o.Root, nfsclient.ProcRmdir, "sub"),
 		&nfsclient.RenameArgs{FromDir: o.Root, FromName: "sub", ToDir: o.Root, ToName: "evil"},
 		&nfsclient.LinkArgs{FH: o.File, Dir: o.Root, Name: "evil"},
+		&nfsclient.ReaddirArgs{Dir: o.Root, Count: 4096},
+		&nfsclient.ReaddirplusArgs{Dir: o.Root, Dircount: 4096, Maxcount: 4096},
+		on(o.Root, nfsclient.ProcFsstat),
+		on(o.Root, nfsclient.ProcFsinfo),
+		on(o.Root, nfsclient.ProcPathconf),
 		&nfsclient.CommitArgs{FH: o.File},
-		&nfsclient.PathArgs{P: nfsclient.MountProc(nfsclient.ProcMnt), Path: "/nix"},
-		&nfsclient.PathArgs{P: nfsclient.MountProc(nfsclient.ProcUmnt), Path: "/nix"},
-		&nfsclient.PathArgs{P: nfsclient.MountProc(nfsclient.ProcMountNull)},
+		&nfsclient.VoidArgs{P: mount(nfsclient.ProcMountNull)},
+		&nfsclient.PathArgs{P: mount(nfsclient.ProcMnt), Path: "/nix"},
+		&nfsclient.VoidArgs{P: mount(nfsclient.ProcDump)},
+		&nfsclient.PathArgs{P: mount(nfsclient.ProcUmnt), Path: "/nix"},
+		&nfsclient.VoidArgs{P: mount(nfsclient.ProcUmntall)},
+		&nfsclient.VoidArgs{P: mount(nfsclient.ProcExport)},
 	}
 }
 
@@ -92,18 +115,23 @@ func heard(what string, c net.Conn) {
 	}
 }
 
+// say sends something on a connection of its own, and hears that the server hangs up.
+func say(ctx context.Context, o *order, what string, b []byte) {
+	c, err := dial(ctx, o)
+	if err != nil {
+		could("not even connect: %v", err)
+		return
+	}
+	defer c.Close()
+	_, _ = c.Write(b) // fails when the server was faster
+	heard(what, c)
+}
+
 // forge says to be others, with handles that it has sniffed: not a byte comes back.
 func forge(ctx context.Context, o *order) {
 	for _, uid := range forged {
 		for _, args := range calls(o) {
-			c, err := dial(ctx, o)
-			if err != nil {
-				could("not even connect: %v", err)
-				return
-			}
-			_, _ = c.Write(record(uid, args)) // fails when the server was faster
-			heard(fmt.Sprintf("%v as uid %d", args.Proc(), uid), c)
-			c.Close()
+			say(ctx, o, fmt.Sprintf("%v as uid %d", args.Proc(), uid), record(uid, args))
 		}
 	}
 }
@@ -146,36 +174,40 @@ func haste(ctx context.Context, o *order) {
 	}
 }
 
-// malformed says what no client says.
+// malformed says what no client says: each call cut off at each of its words, and with another
+// in the place of each. (What a server makes of such calls that it does read is tested in
+// package nfs, whose bounds are listed in limits_test.go.)
 func malformed(ctx context.Context, o *order) {
-	const times = 300
-	random := rand.New(rand.NewPCG(1, 2))
-	good := allCalls(o)
-	for range times {
-		c, err := dial(ctx, o)
+	for _, args := range calls(o) {
+		good := record(0, args)
+		for at := 0; at < len(good); at += 4 {
+			what := fmt.Sprintf("%v, cut or changed at %d", args.Proc(), at)
+			say(ctx, o, what, good[:at])
+			for _, word := range []uint32{0, 1<<31 - 1} {
+				b := bytes.Clone(good)
+				binary.BigEndian.PutUint32(b[at:], word)
+				say(ctx, o, what, b)
+			}
+		}
+	}
+}
+
+// controlSocket gives the server orders, one to become another program among them. The directory
+// that it is in has been opened to all.
+func controlSocket(ctx context.Context, o *order) {
+	for _, order := range []string{
+		"GET /v1/layers HTTP/1.1\r\nHost: control\r\n\r\n",
+		"POST /v1/restart HTTP/1.1\r\nHost: control\r\nContent-Length: 23\r\n\r\n" + `{"program":"/bin/true"}`,
+	} {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(o.state(), "control"))
 		if err != nil {
 			could("not even connect: %v", err)
 			return
 		}
-		b := []byte(string(good[:random.IntN(len(good))]))
-		for range random.IntN(20) {
-			b[random.IntN(len(b)+1)%max(len(b), 1)] = byte(random.Uint32())
-		}
-		_, _ = c.Write(b)
-		heard(fmt.Sprintf("% x", b[:min(len(b), 40)]), c)
+		_, _ = io.WriteString(c, order)
+		heard("the control socket", c)
 		c.Close()
 	}
-}
-
-// controlSocket gives the server orders. The directory that it is in has been opened to all.
-func controlSocket(ctx context.Context, o *order) {
-	c, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(o.state(), "control"))
-	if err != nil {
-		could("not even connect: %v", err)
-		return
-	}
-	_, _ = io.WriteString(c, "GET /v1/layers HTTP/1.1\r\nHost: control\r\n\r\n")
-	heard("the control socket", c)
 }
 
 // files opens what is the server's.
