@@ -22,6 +22,8 @@ var fsxSteps = flag.Int("fsx", 60_000, "random operations of the guest's TestOve
 
 var pause = flag.Duration("pause", 0, "how long the guest's tests of pauses hold up server and network, at least")
 
+var kills = flag.Int("kills", 5, "how often the guest's TestTorture kills the server")
+
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
 func TestKernelClient(t *testing.T) {
 	kit, err := uml.Setup(t.Context(), t.Output())
@@ -39,10 +41,15 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays|TestOver.*|TestOthers.*|TestFault.*)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays|TestTorture|TestOver.*|TestOthers.*|TestFault.*)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestFault.*)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestFault.*)$"}},
+		{
+			"torture",
+			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true},
+			[]string{"-test.run=^TestTorture$", fmt.Sprint("-kills=", *kills)},
+		},
 		{
 			// Any directory of the guest's does as a lower here.
 			"layers",
