@@ -87,13 +87,17 @@ func (x *torture) rounds(ctx context.Context, round func(context.Context, int) e
 	}
 }
 
-// kill kills the server at random moments after the client has found it again.
+// kill kills the server at random moments, after the client has found it again and some
+// work was done.
 func (x *torture) kill() (kills int) {
 	x.t.Helper()
 	rnd := rand.New(rand.NewPCG(x.seed, 0))
 	for kills < *tortureKills && !x.enough.Load() {
 		if err := reachServer(); err != nil {
 			x.t.Errorf("statfs %s after kill %d: %v", nixRoot, kills, err)
+		}
+		for was := x.done.Load(); x.done.Load() == was && !x.enough.Load(); {
+			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(time.Duration(rnd.Int64N(int64(maxPause)))) // the moment of the kill
 		Control(x.t, "restart")
@@ -127,12 +131,12 @@ func (x *torture) checkStore() {
 const tortureScript = `
 mkdir -p $out/many
 i=0
-while [ $i -lt 60 ]; do
+while [ $i -lt 40 ]; do
   echo "$seed $i" >$out/many/tmp-$i
   mv $out/many/tmp-$i $out/many/$i
   i=$((i+1))
 done
-while [ $i -lt 4000 ]; do echo "$seed line $i"; i=$((i+1)); done >$out/large
+while [ $i -lt 1000 ]; do echo "$seed line $i"; i=$((i+1)); done >$out/large
 ln $out/large $out/linked
 mv $out/large $out/moved
 chmod +x $out/many/7
@@ -182,7 +186,7 @@ func (x *torture) checkBuilt(seed, path string) {
 // gitWorker clones a repository, commits, collects garbage and checks. The last clones stay.
 func (x *torture) gitWorker() func(context.Context, int) error {
 	source := filepath.Join(x.home, "source")
-	writeTree(x.t, source, "torture", 150)
+	writeTree(x.t, source, "torture", 80)
 	x.run(x.t, "git", "init", "-q", source)
 	x.run(x.t, "git", "-C", source, "add", "-A")
 	x.run(x.t, "git", "-C", source, "commit", "-q", "-m", "all")
