@@ -164,9 +164,12 @@ func (x *torture) builder(number int) func(context.Context, int) error {
 	return func(ctx context.Context, round int) error {
 		seed := fmt.Sprintf("%d-%d", number, round)
 		path, err := x.try(ctx, "nix-build", expression, "-o", filepath.Join(x.home, "result-"+seed), "--argstr", "seed", seed)
+		if err != nil {
+			return err
+		}
 		built[seed] = path
 		x.done.Add(1)
-		return err
+		return nil
 	}
 }
 
