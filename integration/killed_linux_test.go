@@ -24,10 +24,15 @@ import (
 // moment that a test wants.
 const envMortal = "NIXNFSD_TEST_MORTAL"
 
-// serveMortal serves until it is killed: an upper with a state directory beside it. It dies
-// before or after the operation that moment names. It prints its address.
+// serveMortal serves until it is killed: an upper with a state directory beside it, and a
+// lower if there is one. It dies before or after the operation that moment names. It prints
+// its address.
 func serveMortal(dir, moment string) error {
-	o, err := overlay.Open(overlay.Options{Upper: filepath.Join(dir, "upper"), State: filepath.Join(dir, "state")})
+	lowers, err := filepath.Glob(filepath.Join(dir, "lower"))
+	if err != nil {
+		return err
+	}
+	o, err := overlay.Open(overlay.Options{Lowers: lowers, Upper: filepath.Join(dir, "upper"), State: filepath.Join(dir, "state")})
 	if err != nil {
 		return err
 	}
