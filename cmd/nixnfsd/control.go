@@ -66,8 +66,8 @@ type orders struct {
 	server   *control.Server
 	log      *logrus.Logger
 	restarts chan restart
-	ending   chan struct{} // closed when no restart is taken any more
-	done     chan struct{} // closed when none is under way
+	turn     chan struct{} // taken by the restart that is under way
+	done     chan struct{} // closed when no order is
 
 	mu     sync.RWMutex // held by orders for what follows, and by whoever puts others in place
 	fsys   *overlay.FS
@@ -78,7 +78,7 @@ type orders struct {
 
 // newOrders makes them wait for use.
 func newOrders(log *logrus.Logger) *orders {
-	o := &orders{log: log, restarts: make(chan restart), ending: make(chan struct{}), done: make(chan struct{})}
+	o := &orders{log: log, restarts: make(chan restart), turn: make(chan struct{}, 1), done: make(chan struct{})}
 	o.self = serverAnswer{Version: version(), PID: os.Getpid(), Started: time.Now()}
 	o.mu.Lock()
 	return o
@@ -118,7 +118,6 @@ func listenForOrders(state string, from *os.File) (net.Listener, error) {
 
 // end waits for the orders under way until ctx ends.
 func (o *orders) end(ctx context.Context) {
-	close(o.ending)
 	if o.listener == nil {
 		return
 	}
@@ -181,11 +180,18 @@ func (o *orders) refresh(context.Context, json.RawMessage) (any, error) {
 	return a, err
 }
 
-// restart has a program take over that has shown that it can.
+// restart has a program take over that has shown that it can. One does at a time: programs
+// that are tried are this process's children, and would be its successor's.
 func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	var arg restartArg
 	if err := json.Unmarshal(b, &arg); err != nil || !filepath.IsAbs(arg.Program) {
 		return nil, errors.New("a restart needs the path of a program")
+	}
+	select {
+	case o.turn <- struct{}{}:
+		defer func() { <-o.turn }()
+	case <-ctx.Done():
+		return nil, errEnding
 	}
 	if err := o.isSteady(); err != nil {
 		return nil, err
@@ -197,12 +203,13 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	select {
 	case o.restarts <- r:
 		return nil, <-r.failed
-	case <-o.ending:
-		return nil, errors.New("the server is ending")
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, errEnding
 	}
 }
+
+// errEnding is an order's end when the server ends, or when there is nobody any more to read this.
+var errEnding = errors.New("the server is ending")
 
 func (o *orders) isSteady() error {
 	o.mu.RLock()

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,4 +120,66 @@ func TestNoRestartOverOtherDirectories(t *testing.T) {
 	if _, err := c.Getattr(t.Context(), root); err != nil {
 		t.Error(err)
 	}
+}
+
+// hang has the server rehearse a program that never ends, until ctx does, and gives its process.
+func (p *process) hang(ctx context.Context) (pid int) {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	program, note := filepath.Join(dir, "successor"), filepath.Join(dir, "pid")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho $$ >"+note+"\nexec sleep 1000\n"), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		_ = control.Call(ctx, filepath.Join(p.dir, "state"), "POST", restartPath, restartArg{program}, nil)
+	}()
+	await(p.t, "a program is tried", func() bool {
+		b, _ := os.ReadFile(note)
+		_, err := fmt.Sscanf(string(b), "%d\n", &pid)
+		return err == nil
+	})
+	return pid
+}
+
+// wantGone wants that there is no such process.
+func wantGone(t *testing.T, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, 0); err != unix.ESRCH {
+		t.Errorf("the program that was tried is there: %v", err)
+	}
+}
+
+// A server that is told to end does not wait for a program that it tries, nor leave it behind.
+func TestEndDuringARehearsal(t *testing.T) {
+	p := startProcess(t)
+	pid := p.hang(t.Context())
+	p.stop()
+	wantGone(t, pid)
+	if strings.Contains(p.log.String(), "cut short") {
+		t.Errorf("the server waited: %s", p.log)
+	}
+	p.start("--listen", p.addr)
+}
+
+// A program takes over when no other is being tried, for that would be its child.
+func TestRestartDuringARehearsal(t *testing.T) {
+	p := startProcess(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	pid := p.hang(ctx)
+	done := make(chan error)
+	go func() {
+		_, err := p.restart("nixnfsd")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("a program has taken over: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	wantGone(t, pid)
 }

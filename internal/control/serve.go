@@ -21,7 +21,8 @@ const (
 )
 
 // Orders are what a server does, by method and path as http.ServeMux takes them. An order
-// gets the argument that Call was given, and what it gives is encoded as JSON.
+// gets the argument that Call was given, and what it gives is encoded as JSON. Its context ends
+// when the caller has gone, or the server is about to.
 type Orders map[string]func(ctx context.Context, arg json.RawMessage) (any, error)
 
 // Server takes orders.
@@ -40,10 +41,14 @@ func New(orders Orders, log *log.Logger) *Server {
 			respond(w, result, err)
 		})
 	}
-	return &Server{http.Server{
+	ctx, end := context.WithCancel(context.Background())
+	s := &Server{http.Server{
 		Handler: http.MaxBytesHandler(mux, maxRequest), MaxHeaderBytes: maxRequest, ErrorLog: log,
 		ReadTimeout: readTime, WriteTimeout: answerTime, IdleTimeout: readTime,
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}}
+	s.http.RegisterOnShutdown(end)
+	return s
 }
 
 // answer is what goes over the wire.
@@ -69,5 +74,6 @@ func respond(w http.ResponseWriter, result any, err error) {
 // Serve takes orders until Shutdown, which gives http.ErrServerClosed.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 
-// Shutdown lets nobody in any more and waits for the orders under way until ctx ends.
+// Shutdown lets nobody in any more, ends the contexts of the orders under way, and waits for
+// them until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
