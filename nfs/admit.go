@@ -11,7 +11,7 @@ import (
 const (
 	// maxDoors bounds the connections that are being looked at, or wait for a seat.
 	maxDoors = 16
-	// hush is how long nothing is logged of further refusals.
+	// hush is how long nothing is logged of what is counted by seldom.
 	hush = time.Minute
 )
 
@@ -43,22 +43,21 @@ func (s *Server) admit(nc net.Conn) bool {
 	return false
 }
 
-// refusals counts the connections that were refused: who is can come as often as he
-// likes, and is not to fill the log.
-type refusals struct {
+// seldom counts what others can bring about as often as they like, which is not to fill the log.
+type seldom struct {
 	mu    sync.Mutex
 	count int           // not logged yet
 	quiet time.Duration // until when, by Server.clock
 }
 
 // add counts one more. When it is time to log them it gives how many there were, else 0.
-func (r *refusals) add(now time.Duration) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.count++
-	if now < r.quiet {
+func (s *seldom) add(now time.Duration) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if now < s.quiet {
 		return 0
 	}
-	n, r.count, r.quiet = r.count, 0, now+hush
+	n, s.count, s.quiet = s.count, 0, now+hush
 	return n
 }

@@ -130,13 +130,13 @@ func TestSlowAdmission(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreCounted(t *testing.T) {
-	var r refusals
+func TestSeldom(t *testing.T) {
+	var s seldom
 	for _, tt := range []struct {
 		at   time.Duration
 		want int
 	}{{time.Second, 1}, {2 * time.Second, 0}, {hush, 0}, {hush + time.Second, 3}, {hush + 2*time.Second, 0}, {10 * hush, 2}} {
-		if got := r.add(tt.at); got != tt.want {
+		if got := s.add(tt.at); got != tt.want {
 			t.Errorf("at %v: got %d, want %d", tt.at, got, tt.want)
 		}
 	}

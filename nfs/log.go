@@ -14,6 +14,7 @@ const (
 	fieldUID    = "uid"
 	// fieldRefused counts the connections that a line stands for.
 	fieldRefused = "refused"
+	fieldTries   = "tries"
 )
 
 // trace logs a call that was answered: changes at level debug, others at trace.

@@ -63,8 +63,9 @@ type Server struct {
 	blocks   *blockPool
 	requests sync.Pool
 	peers    *peers
-	doors    chan struct{} // taken by each connection that is not a peer's yet
-	refused  refusals
+	doors    chan struct{}       // taken by each connection that is not a peer's yet
+	refused  seldom              // connections that are not admitted
+	strained seldom              // connections that cannot be accepted
 	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
@@ -118,7 +119,9 @@ func (s *Server) Serve(l net.Listener) error {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.peers.await(nil)
 		case passes(err):
-			s.log.WithField(fieldErr, err).Warn("cannot accept a connection")
+			if n := s.strained.add(s.clock()); n > 0 {
+				s.log.WithFields(logrus.Fields{fieldErr: err, fieldTries: n}).Warn("cannot accept a connection")
+			}
 			time.Sleep(acceptPause)
 		default:
 			return fmt.Errorf("accept: %w", err)
