@@ -49,7 +49,7 @@
 //   - CREATE GUARDED, MKDIR, SYMLINK and MKNOD, when the object that is there was made since
 //     the call began, and by no call that got a reply. (EXCLUSIVE has its own verifier.)
 //   - REMOVE and RMDIR of a name that is not there, when the directory changed since.
-//   - RENAME of a name that is not there, when what has the new name changed since.
+//   - RENAME of a name that is not there, when the new one is and both directories changed since.
 //   - LINK to a name that the object has, and that changed since.
 //   - SETATTR with a guard, when the object changed since and is as it should become.
 //

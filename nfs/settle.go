@@ -92,11 +92,16 @@ func settleRemove(q *request, st status) bool {
 	return st == statusNoEnt && q.now(q.id, &q.w) && q.began(q.w.Post.Ctime)
 }
 
-// settleRename takes the object that has the new name for the one that had the old,
-// if it changed.
+// settleRename takes the object that has the new name for the one that had the old, if both
+// directories changed. Its own ctime tells nothing: POSIX leaves it to the file system whether
+// a rename changes that, and HFS+ of many Linux kernels does not.
 func settleRename(q *request, st status) bool {
-	var a overlay.Attr
-	return st == statusNoEnt && q.named(q.id2, q.name2, &a) && q.now(q.id, &q.w) && q.now(q.id2, &q.w2)
+	var a, d overlay.Attr
+	if st != statusNoEnt || !q.now(q.id, &q.w) || !q.now(q.id2, &q.w2) {
+		return false
+	}
+	_, err := q.srv.fs.Lookup(q.id2, q.name2, &a, &d)
+	return err == nil && q.began(q.w.Post.Ctime) && q.began(q.w2.Post.Ctime)
 }
 
 // settleLink: the name is the object's.

@@ -130,3 +130,33 @@ func TestLateStamps(t *testing.T) {
 		})
 	}
 }
+
+// unstamped is a file system that does not change the ctime of what is renamed.
+type unstamped struct{ *overlay.FS }
+
+func (u unstamped) Lookup(dir overlay.ID, name []byte, a, d *overlay.Attr) (bool, error) {
+	has, err := u.FS.Lookup(dir, name, a, d)
+	a.Ctime = overlay.Time{Sec: 1}
+	return has, err
+}
+
+// TestRenameNeedsNoStamp: a rename is known by its directories.
+func TestRenameNeedsNoStamp(t *testing.T) {
+	o := openOverlay(t)
+	cred := oncrpc.Cred{Flavor: oncrpc.AuthSys, UID: uint32(os.Getuid())}
+	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
+	var a overlay.Attr
+	var w, w2 overlay.Change
+	if err := o.Mkdir(caller, o.Root(), []byte("a"), &overlay.SetAttr{}, &a, &w); err != nil {
+		t.Fatal(err)
+	}
+	msg := nfsCall(1, procRename, &cred, on(o.Root()).str("a").handle(o.Root()).str("b"))
+	c := unanswered(t, o, 0, msg)
+	c.srv.fs = unstamped{o}
+	if err := o.Rename(caller, o.Root(), []byte("a"), o.Root(), []byte("b"), &w, &w2); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := replyStatus(inlineAs(t, c, msg)); st != statusOK {
+		t.Errorf("got %v", st)
+	}
+}
