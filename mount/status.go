@@ -133,14 +133,17 @@ func (c *Checker) hasHelper() bool {
 }
 
 // Wait blocks until the mount is usable. When ctx ends first, the error says
-// its cause, what was still wrong and how to begin to mend it.
+// its cause, what was still wrong and how to begin to mend it: a deadline does not cut the
+// first look short, whose parts take no longer than Limit each.
 func (c *Checker) Wait(ctx context.Context) error {
 	const pause = 200 * time.Millisecond
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	first, cancel := withoutDeadline(ctx)
+	defer cancel()
+	s, err := c.Check(first)
 	last := "nothing was seen yet"
-	for {
-		s, err := c.Check(ctx)
+	for ; ; s, err = c.Check(ctx) {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -156,6 +159,17 @@ func (c *Checker) Wait(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// withoutDeadline gives a context that ends when ctx is cancelled, and not for its deadline.
+func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return patient, func() { stop(); cancel() }
 }
 
 // hint says in one line how things are and how to mend the first problem, which is named

@@ -19,7 +19,7 @@ func newWaitCommand() *cobra.Command {
 		Short: "Block until the mount is usable",
 		Long: `Block until the server answers, its export is mounted and the mount can be used.
 When that takes longer than the timeout, say what is still wrong and how to mend
-it, and exit with code 1.`,
+it, and exit with code 1. It looks once at least, which can take some seconds.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checker, err := opts.checker()
