@@ -3,8 +3,10 @@ package nfs
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -132,5 +134,86 @@ func begin(t *testing.T, c *conn, msg []byte) {
 	c.hear()
 	if !c.q.begin(msg) || !c.q.route() || c.replayed(msg) {
 		t.Fatal("not begun")
+	}
+}
+
+// TestSomethingElseIsThere: what cannot be the work of a call in doubt is none of its, though
+// it came about since the call began.
+func TestSomethingElseIsThere(t *testing.T) {
+	o := openOverlay(t)
+	cred := nfsclient.Self()
+	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
+	name := []byte("name")
+	var file, made overlay.Attr
+	var w overlay.Change
+	create := func(name []byte, how overlay.CreateHow, a *overlay.Attr) error {
+		return o.Create(caller, o.Root(), name, &how, a, &w)
+	}
+	if err := create([]byte("file"), overlay.CreateHow{}, &file); err != nil {
+		t.Fatal(err)
+	}
+	makeFile := func() error { return create(name, overlay.CreateHow{}, &made) }
+	const sixZeros = 6
+	unset := make([]uint32, sixZeros) // a sattr3 that changes nothing
+	for _, tt := range []struct {
+		name string
+		proc uint32
+		args *args
+		do   func() error
+		want status
+	}{
+		{"MKDIR, a file", procMkdir, on(o.Root()).str("name").u32(unset...), makeFile, statusExist},
+		{"CREATE, a directory", procCreate, on(o.Root()).str("name").u32(1).u32(unset...), func() error {
+			return o.Mkdir(caller, o.Root(), name, &overlay.SetAttr{}, &made, &w)
+		}, statusExist},
+		{"CREATE, another verifier", procCreate, on(o.Root()).str("name").u32(2).u64(1), func() error {
+			return create(name, overlay.CreateHow{Mode: overlay.Exclusive, Verifier: [8]byte{2}}, &made)
+		}, statusExist},
+		{"SYMLINK, another target", procSymlink, on(o.Root()).str("name").u32(unset...).str("target"), func() error {
+			return o.Symlink(caller, o.Root(), name, []byte("elsewhere"), &overlay.SetAttr{}, &made, &w)
+		}, statusExist},
+		{"LINK, another object", procLink, on(file.ID).handle(o.Root()).str("name"), makeFile, statusExist},
+		{"SETATTR, another mode", procSetattr, on(file.ID).u32(1, 0o600, 0, 0, 0, 0, 0).u32(1, 5, 6), func() error {
+			return o.Setattr(caller, file.ID, &overlay.SetAttr{SetMode: true, Mode: 0o640}, &w)
+		}, statusNotSync},
+		{"SETATTR, another size", procSetattr, on(file.ID).u32(0, 0, 0, 1).u64(7).u32(0, 0).u32(1, 5, 6), func() error {
+			return o.Setattr(caller, file.ID, &overlay.SetAttr{SetSize: true, Size: 8}, &w)
+		}, statusNotSync},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			msg := nfsCall(1, tt.proc, &cred, tt.args)
+			c := unanswered(t, o, 0, msg)
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			if st, ok := replyStatus(inlineAs(t, c, msg)); st != tt.want || !ok {
+				t.Errorf("got %v, want %v", st, tt.want)
+			}
+			_ = o.Remove(caller, o.Root(), name, &w) // one of the two does it
+			_ = o.Rmdir(caller, o.Root(), name, &w)
+		})
+	}
+}
+
+// TestOlderObject: what was there before the call began is not its work, though it has
+// changed since.
+func TestOlderObject(t *testing.T) {
+	o := openOverlay(t)
+	cred := nfsclient.Self()
+	caller := overlay.Caller{UID: cred.UID, MayBlock: true}
+	var dir overlay.Attr
+	var w overlay.Change
+	if err := o.Mkdir(caller, o.Root(), []byte("name"), &overlay.SetAttr{}, &dir, &w); err != nil {
+		t.Fatal(err)
+	}
+	made := time.Now()
+	testenv.Await(t, "all clocks say that time has passed", func() bool { return time.Since(made) > 10*stampAge })
+	msg := nfsCall(1, procMkdir, &cred, on(o.Root()).str("name").u32(0, 0, 0, 0, 0, 0))
+	c := unanswered(t, o, 0, msg)
+	if err := o.Setattr(caller, dir.ID, &overlay.SetAttr{SetMode: true, Mode: 0o711}, &w); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := replyStatus(inlineAs(t, c, msg)); st != statusExist {
+		t.Errorf("got %v, want EXIST", st)
 	}
 }
