@@ -156,8 +156,9 @@ func (c *contender) start(ctx context.Context, timeRow, memoryRow string) (err e
 		return err
 	}
 	defer c.link.close()
-	if !c.place.disk || c.name == echo {
-		return nil
+	if !c.place.disk {
+		_, err = c.handle(scratch)
+		return err
 	}
 	if _, err := c.handle(dirStore, storeName(0)); err != nil {
 		return err
