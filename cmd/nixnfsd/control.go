@@ -196,7 +196,10 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	if err := o.isSteady(); err != nil {
 		return nil, err
 	}
-	if err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); err != nil {
+	switch err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); {
+	case ctx.Err() != nil:
+		return nil, errEnding
+	case err != nil:
 		return nil, err
 	}
 	r := restart{arg.Program, make(chan error, 1)}

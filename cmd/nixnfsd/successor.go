@@ -155,8 +155,8 @@ func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
 // exec puts the program in the place of this one, unless that was told to end: the other would
 // not know. When it returns, this one has to follow itself.
 func (d *daemon) exec(ctx context.Context, next *succession) {
-	err := ctx.Err()
-	if err == nil {
+	err := errEnding
+	if ctx.Err() == nil {
 		err = next.Exec(next.program)
 	}
 	next.Bundle.Program, next.Bundle.Failure = nil, err.Error()
