@@ -55,6 +55,18 @@ func (l Layout) Resolve() (Layout, error) {
 	return fromDirs(l.MountPoint, dirs), checkOwn(dirs, os.Geteuid())
 }
 
+// Mounted reports whether a path leads onto the mount point or into it, which it does not touch.
+func (l Layout) Mounted(path string) (bool, error) {
+	point, err := resolveParent(l.MountPoint)
+	if err == nil {
+		_, err = resolve(path, point)
+	}
+	if errors.Is(err, errMountPoint) {
+		return true, nil
+	}
+	return false, err
+}
+
 // dir is one directory of a layout.
 type dir struct {
 	flag, path string

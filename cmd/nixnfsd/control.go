@@ -69,11 +69,11 @@ type orders struct {
 	turn     chan struct{} // taken by the restart that is under way
 	done     chan struct{} // closed when no order is
 
-	mu     sync.RWMutex // held by orders for what follows, and by whoever puts others in place
-	fsys   *overlay.FS
-	where  layersAnswer
-	steady func() error // says why no other program can take over
-	self   serverAnswer
+	mu    sync.RWMutex // held by orders for what follows, and by whoever puts others in place
+	fsys  *overlay.FS
+	where layersAnswer
+	fits  func(program string) error // says why a program cannot take over
+	self  serverAnswer
 }
 
 // newOrders makes them wait for use.
@@ -128,8 +128,8 @@ func (o *orders) end(ctx context.Context) {
 }
 
 // use has orders mean fsys, which nobody does who waited.
-func (o *orders) use(fsys *overlay.FS, where layersAnswer, steady func() error) {
-	o.fsys, o.where, o.steady = fsys, where, steady
+func (o *orders) use(fsys *overlay.FS, where layersAnswer, fits func(program string) error) {
+	o.fsys, o.where, o.fits = fsys, where, fits
 	o.mu.Unlock()
 }
 
@@ -193,7 +193,7 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	case <-ctx.Done():
 		return nil, errEnding
 	}
-	if err := o.isSteady(); err != nil {
+	if err := o.mayFollow(arg.Program); err != nil {
 		return nil, err
 	}
 	switch err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); {
@@ -214,10 +214,10 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 // errEnding is an order's end when the server ends, or when there is nobody any more to read this.
 var errEnding = errors.New("the server is ending")
 
-func (o *orders) isSteady() error {
+func (o *orders) mayFollow(program string) error {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return o.steady()
+	return o.fits(program)
 }
 
 // order gives the server an order that may be given twice: a restart can leave it without an

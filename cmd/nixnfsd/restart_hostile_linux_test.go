@@ -184,3 +184,18 @@ func TestRestartDuringARehearsal(t *testing.T) {
 	}
 	wantGone(t, pid)
 }
+
+// A program in the mount is not tried: nobody would answer while it is started.
+func TestNoRestartFromTheMount(t *testing.T) {
+	p := startProcess(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/nix/store", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"/nix/store/x/bin/nixnfsd", link + "/x/bin/nixnfsd", "/proc/../nix"} {
+		err := control.Call(t.Context(), filepath.Join(p.dir, "state"), "POST", restartPath, restartArg{program}, nil)
+		if err == nil || !strings.Contains(err.Error(), "lies in what this server serves") {
+			t.Errorf("%s: %v", program, err)
+		}
+	}
+}

@@ -152,7 +152,7 @@ func (d *daemon) open(ctx context.Context, from *handover.Bundle) (*server, erro
 		d.adopt(s, from)
 	}
 	where := layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export}
-	d.orders.use(s.fsys, where, func() error { return d.steady(s.fsys) })
+	d.orders.use(s.fsys, where, func(program string) error { return d.fits(program, s.fsys) })
 	return s, nil
 }
 

@@ -39,9 +39,20 @@ func rehearse(stdout io.Writer, l mount.Layout) error {
 	return handover.Promise(stdout)
 }
 
+// fits says why a program cannot take over, however it was made. It is asked before a
+// rehearsal, which makes directories that are not there.
+func (d *daemon) fits(program string, fsys *overlay.FS) error {
+	switch in, err := d.layout.Mounted(program); {
+	case err != nil:
+		return err
+	case in:
+		return fmt.Errorf("%s lies in what this server serves, and nobody would serve it while it starts: run a copy that lies elsewhere", program)
+	}
+	return d.steady(fsys)
+}
+
 // steady says why a successor would find other directories than fsys has, or could not open
-// them. It is asked before a rehearsal, which makes what is not there; and when that is so,
-// this server could not come back either.
+// them: then this server could not come back either.
 func (d *daemon) steady(fsys *overlay.FS) error {
 	l, err := d.opts.resolve(d.opts.export)
 	if err != nil {
