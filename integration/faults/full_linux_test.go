@@ -38,18 +38,20 @@ func fewInodes(t *testing.T) *disk {
 // stays, also over a restart, reading and removing go on, and with room again everything does.
 func TestFull(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		disk func(*testing.T) *disk
-		want nfsclient.Status
-		told string // by layers
+		name   string
+		disk   func(*testing.T) *disk
+		want   nfsclient.Status
+		told   string // by layers
+		lowers func(*testing.T) []string
 	}{
-		{"disk", ext4, nfsclient.ErrNoSpc, "no space left"},
-		{"quota, which leaves not even an empty file", btrfsQuota, nfsclient.ErrDQuot, "disk quota exceeded"},
-		{"inodes", fewInodes, nfsclient.ErrNoSpc, "no space left"},
+		{"disk", ext4, nfsclient.ErrNoSpc, "no space left", none},
+		{"quota, which leaves not even an empty file", btrfsQuota, nfsclient.ErrDQuot, "disk quota exceeded", none},
+		{"quota, over a lower directory", btrfsQuota, nfsclient.ErrDQuot, "disk quota exceeded", oneLower},
+		{"inodes", fewInodes, nfsclient.ErrNoSpc, "no space left", none},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := tt.disk(t)
-			s := newServer(t, d.point)
+			s := newServer(t, d.point, tt.lowers(t)...)
 			c := newClient(t, s)
 			data := bytes.Repeat([]byte("acknowledged"), 10_000)
 			kept := c.put("kept", data)
@@ -71,6 +73,14 @@ func TestFull(t *testing.T) {
 			s.checkStore()
 		})
 	}
+}
+
+func none(*testing.T) []string { return nil }
+
+func oneLower(t *testing.T) []string {
+	dir := t.TempDir()
+	newLower(t, dir)
+	return []string{dir}
 }
 
 func filler(i int) string { return fmt.Sprint("filler-", i) }
