@@ -20,9 +20,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
@@ -210,6 +212,27 @@ func mountThrough(t *testing.T, p *lossy) string {
 // TestReplays works over a connection that loses replies to changes and is cut, some times
 // with the server killed: each system call succeeds, and does what it does once.
 func TestReplays(t *testing.T) {
+	replays(t, func() { Control(t, "restart") })
+}
+
+// TestReplaysAfterClock is TestReplays with the clock set, by more than calls are remembered
+// for, while there is no server.
+func TestReplaysAfterClock(t *testing.T) {
+	testenv.Require(t, os.Getuid() == 0, "to set the clock takes root")
+	start, ahead := time.Now(), time.Duration(0)
+	set := func() { setClock(t, start.Add(time.Since(start)+ahead)) } // nobody sets Since
+	t.Cleanup(func() { ahead = 0; set() })
+	steps := []time.Duration{48 * time.Hour, -48 * time.Hour, 0}
+	replays(t, func() {
+		Control(t, "kill")
+		steps, ahead = append(steps[1:], steps[0]), steps[0]
+		set()
+		Control(t, "start")
+	})
+}
+
+func replays(t *testing.T, restart func()) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root mounts")
 	}
@@ -217,7 +240,7 @@ func TestReplays(t *testing.T) {
 	kills := 0
 	p := startLossy(t, net.JoinHostPort("127.0.0.1", os.Getenv(spec.EnvPort)), func(n int) {
 		if n%cutsPerKill == 0 {
-			Control(t, "restart")
+			restart()
 			kills++
 		}
 	})
