@@ -124,6 +124,7 @@ func TestParse(t *testing.T) {
 		{[]string{"-rounds", "1", "-time", "1s", "-only", "getattr,eval", "-peers", "limit,nixnfsd+5"}, true},
 		{[]string{"-peers", ""}, true},
 		{[]string{"-peers", "knfsd"}, false},
+		{[]string{"-only", "getattr,getatr"}, false},
 		{[]string{"-rounds", "0"}, false},
 		{[]string{"-time", "0s"}, false},
 		{[]string{"more"}, false},

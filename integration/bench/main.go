@@ -62,7 +62,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.SetOutput(stderr)
 	fs.IntVar(&o.rounds, "rounds", 3, "how many rounds: figures are medians")
 	fs.DurationVar(&o.length, "time", 500*time.Millisecond, "how long each measurement is")
-	fs.StringVar(&o.only, "only", "", "`workloads` to run, separated by commas (default: all)")
+	fs.StringVar(&o.only, "only", strings.Join(workloadNames(), ","), "`workloads` to run, separated by commas")
 	fs.StringVar(&o.peers, "peers", strings.Join(contenders(), ","), "`contenders` beside nixnfsd, separated by commas")
 	fs.StringVar(&o.dir, "dir", "", "`directory` on a disk for trees that are kept (default: in the user's cache directory)")
 	fs.StringVar(&o.svg, "svg", "", "`file` to draw")
@@ -73,12 +73,17 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if o.rounds < 1 || o.length <= 0 || fs.NArg() > 0 {
 		return nil, errors.New("give at least one round, a time, and no arguments")
 	}
-	for _, name := range strings.Split(o.peers, ",") {
-		if !slices.Contains(contenders(), name) && name != "" {
-			return nil, fmt.Errorf("-peers: there is no %q, but %q", name, contenders())
+	return &o, errors.Join(known("-peers", o.peers, contenders()), known("-only", o.only, workloadNames()))
+}
+
+// known refuses a list with a name that is not among names.
+func known(flag, list string, names []string) error {
+	for _, name := range strings.Split(list, ",") {
+		if !slices.Contains(names, name) && name != "" {
+			return fmt.Errorf("%s: there is no %q, but %q", flag, name, names)
 		}
 	}
-	return &o, nil
+	return nil
 }
 
 // newBench makes a benchmark of the flags.
@@ -99,7 +104,7 @@ func newBench(o *options, log io.Writer) (*bench, error) {
 		return name != nixnfsd && !slices.Contains(strings.Split(o.peers, ","), name)
 	})
 	wanted := func(workload string) bool {
-		return o.only == "" || slices.Contains(strings.Split(o.only, ","), workload)
+		return slices.Contains(strings.Split(o.only, ","), workload)
 	}
 	return &bench{
 		program: program, scale: fullScale(), length: o.length, rounds: o.rounds, wanted: wanted,

@@ -40,15 +40,15 @@ func (m *meter) call(took time.Duration) {
 	m.latency = append(m.latency, int64(took))
 }
 
-// late reports whether the time is over at now.
-func (m *meter) late(now time.Time) bool { return now.After(m.deadline) }
+// late reports whether the time is over at now. It never is before something was done.
+func (m *meter) late(now time.Time) bool { return m.calls > 0 && now.After(m.deadline) }
 
 // grace is how long work may go on behind its time that has an end of its own. What a slow
 // server did until then is measured.
 const grace = 10 * time.Second
 
 // overdue reports whether that is over too.
-func (m *meter) overdue(now time.Time) bool { return now.After(m.deadline.Add(grace)) }
+func (m *meter) overdue(now time.Time) bool { return m.late(now.Add(-grace)) }
 
 // measure has work done for about length, with a server or, with nil, without.
 func measure(row string, s *server, length time.Duration, work func(*meter) error) result {

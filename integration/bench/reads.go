@@ -188,7 +188,7 @@ func runList(c *contender) error {
 		var seen []nfsclient.EntryPlus
 		whole := true
 		if err := c.measure(l.row, 1, func(w *walker, m *meter) error {
-			for first := true; first || !m.late(w.now); first = false {
+			for !m.late(w.now) {
 				seen = make([]nfsclient.EntryPlus, 0, l.names)
 				err := w.list(dir, func(e *nfsclient.EntryPlus) { seen = append(seen, *e) }, func() bool {
 					whole = !m.overdue(w.now)
@@ -335,13 +335,14 @@ func directRead(c *contender) error {
 // can be had in the time, and asks for attributes again.
 func runHandles(c *contender) error {
 	if err := c.once(func(w *walker) error {
-		m := meter{deadline: w.now}
+		end := w.now.Add(grace)
+		inTime := func() bool { return w.now.Before(end) }
 		for _, path := range c.directories() {
 			dir, err := w.walk(c.root, path...)
 			if err == nil {
-				err = w.list(dir, func(*nfsclient.EntryPlus) {}, func() bool { return !m.overdue(w.now) })
+				err = w.list(dir, func(*nfsclient.EntryPlus) {}, inTime)
 			}
-			if err != nil || m.overdue(w.now) {
+			if err != nil || !inTime() {
 				return err
 			}
 		}

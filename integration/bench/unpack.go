@@ -48,7 +48,7 @@ func runUnpack(c *contender) error {
 func (c *contender) unpack(walkers int, top nfsclient.FH) (made int, err error) {
 	data := contents(make([]byte, 8<<10), seventh)
 	err = c.measure(fmt.Sprint("unpack-", walkers), walkers, func(w *walker, m *meter) error {
-		for made*unpackPerDir < c.scale.Unpack && (made == 0 || !m.late(w.now)) {
+		for made*unpackPerDir < c.scale.Unpack && !m.late(w.now) {
 			d := made
 			made++
 			dir, err := w.mkdir(top, flatName(d))
@@ -105,7 +105,7 @@ func directUnpack(c *contender) error {
 	}
 	data, made := contents(make([]byte, 8<<10), seventh), 0
 	err = c.direct("unpack-1", func(m *meter) error {
-		for ; made*unpackPerDir < c.scale.Unpack && (made == 0 || !m.late(time.Now())); made++ {
+		for ; made*unpackPerDir < c.scale.Unpack && !m.late(time.Now()); made++ {
 			dir := filepath.Join(top, flatName(made))
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				return err

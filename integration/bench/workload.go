@@ -32,6 +32,13 @@ func workloads() []workload {
 	}
 }
 
+func workloadNames() (names []string) {
+	for _, wl := range workloads() {
+		names = append(names, wl.name)
+	}
+	return names
+}
+
 // runs reports whether a contender has to do with a workload.
 func (wl *workload) runs(c *contender) bool {
 	switch {
