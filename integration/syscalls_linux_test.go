@@ -81,7 +81,8 @@ func startTraced(t *testing.T, dirs ...string) *traced {
 	testenv.Require(t, err == nil, "strace is not installed")
 	file := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), strace, "-f", "-qq", "-s", "32", "-e", "trace=%file,%desc", "-o", file, os.Args[0])
-	cmd.Env = append(os.Environ(), envTraced+"="+strings.Join(dirs, string(filepath.ListSeparator)))
+	// Else Go's runtime reads the cgroup's limit of processors every second, with pread64.
+	cmd.Env = append(os.Environ(), "GODEBUG=updatemaxprocs=0", envTraced+"="+strings.Join(dirs, string(filepath.ListSeparator)))
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	must(t, err)
