@@ -26,6 +26,7 @@ func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
 
 // Getattr gives an object's attributes.
 func (fs *FS) Getattr(id ID, a *Attr) error {
+	defer leave(fs.enter(id))
 	n, err := fs.node(id)
 	if err != nil {
 		return err
@@ -41,6 +42,7 @@ func (fs *FS) Getattr(id ID, a *Attr) error {
 // Born gives when an object was made. It is the zero Time where that is not known, and
 // for what was in a lower layer first: a copy's birth is not the object's.
 func (fs *FS) Born(id ID) (Time, error) {
+	defer leave(fs.enter(id))
 	n, err := fs.node(id)
 	if err != nil {
 		return Time{}, err
@@ -85,6 +87,7 @@ func acquire(c Caller, mu interface {
 // Setattr changes attributes: size, owner, mode and times, in this order, since
 // each can change the ones after it.
 func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
+	defer leave(fs.enter(id))
 	guard, err := fs.guardBelow(id, s.Guard)
 	if err != nil {
 		return err

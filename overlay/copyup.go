@@ -107,8 +107,7 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	}
 	found := fs.identity(0, &copied)
 	if !marked {
-		fs.origins.keep(found, n.id)
-		fs.journal.add(record{op: recOrigin, id: found, other: n.id})
+		fs.keepOrigin(found, n.id)
 	}
 	if st.nlink > 1 && !n.isDir() {
 		links := int32(st.nlink) - fs.hidden.get(n.id)
@@ -146,7 +145,7 @@ func (fs *FS) dropIndex(n *node) {
 	if !fs.indexed.has(n.id) {
 		return
 	}
-	n.dropPlace(fs.index, []byte(indexName(n.id)))
+	fs.unname(n, fs.index, []byte(indexName(n.id)))
 	n.linkDelta.Store(0)
 	fs.unindex(n)
 }
@@ -243,7 +242,7 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 		return err
 	}
 	n.linkDelta.Store(links - 1)
-	n.addPlace(fs.index, []byte(name), 0)
+	fs.name(n, fs.index, []byte(name), 0)
 	return nil
 }
 

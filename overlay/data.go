@@ -101,6 +101,7 @@ func (fs *FS) openOwned(dirfd int, name *byte, layer int, write bool) (int, erro
 // Read reads a regular file. Where the caller must not wait it only reads what
 // is in memory, if the system can tell.
 func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof bool, err error) {
+	defer leave(fs.enter(id))
 	o, err := fs.node(id)
 	if err != nil {
 		return 0, false, err
@@ -148,6 +149,7 @@ func (fs *FS) readAt(c Caller, fd int, p []byte, off int64) (int, error) {
 
 // Write writes all of p. DataSync and FileSync return when it is on disk.
 func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Change) error {
+	defer leave(fs.enter(id))
 	if off+uint64(len(p)) > 1<<63-1 || off > 1<<63-1 {
 		return syscall.EFBIG
 	}
@@ -197,6 +199,7 @@ func (fs *FS) write(c Caller, n *node, p []byte, off uint64, w *Change) (*openFi
 // Commit puts what was written to a regular file on disk. Of other objects, and of
 // files in lower layers, nothing can be dirty.
 func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
+	defer leave(fs.enter(id))
 	n, err := fs.node(id)
 	if err != nil {
 		return err
@@ -232,6 +235,7 @@ const maxTarget = 4096
 
 // Readlink appends a symbolic link's target to buf.
 func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
+	defer leave(fs.enter(id))
 	n, err := fs.node(id)
 	if err != nil {
 		return buf, err

@@ -13,12 +13,15 @@
 // removed within one tick of its birth is held open past that tick, so that its
 // number cannot come back with the same time.)
 //
-// A node stands for each object that a client was told of. It knows the object's
+// A node stands for an object that a client was told of. It knows the object's
 // places: names in other directories' nodes, all the way to the root. Every
 // system call is relative to a directory's descriptor and follows no symbolic link;
 // what is found at a place is compared with the node before it is used, and gives
-// ESTALE when it is another object. The journal keeps the places over restarts of
-// the server; see journal.go.
+// ESTALE when it is another object. The journal keeps the places of all objects that
+// any client was told of, over restarts of the server too: nodes are a cache of it, and
+// are made again when they are asked for. So a handle is good for as long as its object
+// lives and the machine runs, and memory does not grow with the number of files. See
+// journal.go and evict.go.
 //
 // # Layers
 //
@@ -155,10 +158,17 @@
 //	upper                  which upper it is of: its root's ID and its quoted path
 //
 // where IDs are 32 hexadecimal digits. A server does not start with anything else in it. The state
-// directory holds the journal, places: its head is "nixnfsd1" and a hash of the kernel's run
-// and of the upper; then come records (see record in journal.go) up to the first that has no
-// length. What cannot be read is the end of it. Another head, and the journal begins anew: it
-// only serves clients of the same run of the kernel.
+// directory holds the journal, in the directory places:
+//
+//	N          a segment of the log: records (see record.go), each from a multiple of 8 on,
+//	           up to the first that has no length. At most 8 MiB; the numbers go up.
+//	index      a hash table of the newest records (see journalindex.go)
+//	index.new  one that is half made
+//
+// The index's head is "nixnfsd2" and a hash of the kernel's run and of the upper. Another head,
+// and the journal begins anew: it only serves clients of the same run of the kernel. A record
+// tells of the one before it in its chain, from the index on; what cannot be read is the end
+// of a chain.
 //
 // Fsck knows all of this, and a store in which it finds nothing is as a server would have
 // left it; its kinds of problems are in fsckkinds.go.
@@ -184,9 +194,14 @@
 // change: parents before children, and two directories in the order that Rename says.
 // Of a lower file with several names one at a time goes from view, or is copied up, whatever
 // directory it is in, since all change one count (FS.counts, between the two).
-// Look-ups and reads take no lock but the node table's. Nothing waits for a disk under
-// a lock but what the lock is for. A caller that others wait for says so
-// (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.
+// Look-ups and reads take no lock but the node table's; what is met for the first time or
+// made, renamed and removed is written to the journal under a lock of its own, in memory.
+// Nothing waits for a disk under a lock but what the lock is for. A caller that others wait
+// for says so (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.
+//
+// A call need not say which nodes it has in hand: none of them is evicted before it ends
+// (turns.go). Who keeps a node for longer has to see to it that the node stays
+// (dirState.canGo).
 //
 // Since look-ups take no lock, a name is looked at twice where it matters: an object that
 // is being renamed is known by both names for a moment (node.tryPlaces), a name that is

@@ -85,7 +85,7 @@ func Open(o Options) (*FS, error) {
 
 func newFS(o *Options) *FS {
 	return &FS{
-		readOnly: o.ReadOnly, inherited: o.Locks, nodes: newNodeTable(), origins: newOriginCache(),
+		readOnly: o.ReadOnly, inherited: o.Locks, nodes: newNodeTable(o.MaxNodes), origins: newOriginCache(),
 		files: newFileCache(maxOpen(o.MaxOpen)), belows: newBelowIndexes(),
 		uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
@@ -125,6 +125,7 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.openState(o.State); err != nil {
 		return err
 	}
+	defer leave(fs.enter(fs.root.id))
 	if err := fs.loadSilly(); err != nil {
 		return err
 	}

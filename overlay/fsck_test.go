@@ -326,9 +326,9 @@ func TestFsckFindsLeftovers(t *testing.T) {
 				if err := os.Chmod(work+"/#1/x", 0); err != nil {
 					t.Fatal(err)
 				}
-				mustWrite(t, s+"/places.new", "half")
+				mustWrite(t, s+"/places/index.new", "half")
 			},
-			want: []string{"leftover state/places.new", "leftover upper.work/#1"},
+			want: []string{"leftover state/places/index.new", "leftover upper.work/#1"},
 		}, {
 			name: "modes that were widened",
 			spoil: func(t *testing.T, up, work, _ string) {
@@ -395,24 +395,25 @@ func TestFsckFindsWorkDirectory(t *testing.T) {
 		}, {
 			name: "journal", use: func(tr *tree) { tr.walk("d", "x") },
 			spoil: func(t *testing.T, _, _, s string) {
-				b, err := os.ReadFile(s + "/places")
+				b, err := os.ReadFile(s + "/places/1")
 				if err != nil || len(b) < 60 {
 					t.Fatal(len(b), err)
 				}
-				b[16+41+2] = 99 // what the second record is: the head has 16 bytes, the first 40 and a name
-				b = append(b, "garbage at the end"...)
-				if err := os.WriteFile(s+"/places", b, 0o600); err != nil {
+				b[48+8+2] = 99 // what the second record is: the first has 48 bytes and a name, filled up
+				if err := os.WriteFile(s+"/places/1", b, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			},
-			want: []string{"bad-journal state/places"},
+			want: []string{"bad-journal state/places/1"},
 		}, {
-			name: "journal that is no file",
+			name: "journal that is no directory",
 			spoil: func(t *testing.T, _, _, s string) {
-				if err := os.Remove(s + "/places"); err != nil {
+				if err := os.RemoveAll(s + "/places"); err != nil {
 					t.Fatal(err)
 				}
-				mustMkdir(t, s+"/places")
+				if err := os.Symlink("elsewhere", s+"/places"); err != nil {
+					t.Fatal(err)
+				}
 			},
 			want: []string{"foreign-journal state/places"}, left: []string{"foreign-journal state/places"},
 		},

@@ -143,9 +143,9 @@ var (
 	// The journal.
 	kindBadJournal = &kind{
 		name: "bad-journal", what: "the rest of it cannot be read: handles that it would have kept go stale",
-		mend: "cut it off there",
+		mend: "have the server begin another",
 	}
 	kindForeignJournal = &kind{
-		name: "foreign-journal", what: "it is no regular file: no server starts with it",
+		name: "foreign-journal", what: "it is no directory: no server starts with it",
 	}
 )

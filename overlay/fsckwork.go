@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -335,34 +336,59 @@ func (c *checker) checkJournal() error {
 	if c.o.State == "" {
 		return nil
 	}
-	path := filepath.Join(c.o.State, journalName)
-	if _, err := os.Lstat(path + ".new"); err == nil {
-		c.found(kindLeftover, path+".new", "", func() error { return os.Remove(path + ".new") })
-	}
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		c.found(kindForeignJournal, path, "", nil)
+	dir := filepath.Join(c.o.State, journalName)
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && info.Mode().IsRegular(): // an older server's
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at the places of known objects: %w", err)
+	case !info.IsDir():
+		c.found(kindForeignJournal, dir, "", nil)
 		return nil
 	}
-	b, err := readRegular(path)
+	path := filepath.Join(dir, journalIndexName)
+	if _, err := os.Lstat(path + newSuffix); err == nil {
+		c.found(kindLeftover, path+newSuffix, "", func() error { return os.Remove(path + newSuffix) })
+	}
+	index, err := openIndex(dir, journalHead(c.fs.layers[0].path))
 	if err != nil {
-		return fmt.Errorf("read the places of known objects: %w", err)
+		return fmt.Errorf("open the places of known objects: %w", err)
 	}
-	head := journalHead(c.fs.layers[0].path)
-	if len(b) < len(head) || string(b[:len(head)]) != string(head) {
+	if index == nil {
 		return nil
 	}
-	if good := goodRecords(b, len(head)); good < len(b) {
-		c.found(kindBadJournal, path, fmt.Sprintf("from byte %d on", good), func() error { return unix.Truncate(path, int64(good)) })
+	defer index.close()
+	return c.checkLog(dir, index.get(wordBegin), index.get(wordEnd))
+}
+
+// checkLog looks for what no server can have written in the log of a journal.
+func (c *checker) checkLog(dir string, begin, end int64) error {
+	for n := begin / segmentBytes; n <= end/segmentBytes; n++ {
+		path := filepath.Join(dir, strconv.FormatInt(n, 10))
+		b, err := readRegular(path)
+		if err != nil {
+			return fmt.Errorf("read the places of known objects: %w", err)
+		}
+		used := len(b)
+		if n == end/segmentBytes {
+			used = int(end % segmentBytes)
+		}
+		if good := goodRecords(b[:min(used, len(b))]); good < used {
+			index := filepath.Join(dir, journalIndexName)
+			c.found(kindBadJournal, path, fmt.Sprintf("from byte %d on", good), func() error { return os.Remove(index) })
+			return nil
+		}
 	}
 	return nil
 }
 
 // goodRecords gives where what is not a record, and not the zeros behind the last one,
 // begins; len(b) where nothing does.
-func goodRecords(b []byte, off int) int {
+func goodRecords(b []byte) (off int) {
 	for {
-		r, rest, ok := decodeRecord(b[off:])
-		if !ok || !r.sound() {
+		_, rest, ok := decodeRecord(b[off:])
+		if !ok {
 			break
 		}
 		off = len(b) - len(rest)
@@ -373,10 +399,4 @@ func goodRecords(b []byte, off int) int {
 		}
 	}
 	return len(b)
-}
-
-// sound reports whether a record can have been written by a server.
-func (r *record) sound() bool {
-	named := r.op == recPlace || r.op == recUnname
-	return r.op <= recOrigin && named == (len(r.name) > 0) && !strings.ContainsAny(string(r.name), "/\x00")
 }

@@ -60,6 +60,12 @@ func (fs *FS) trueID(in, dirfd int, name *byte, found ID) (ID, error) {
 	if id, ok := fs.origins.get(found); ok {
 		return id, nil
 	}
+	if id, ok, err := fs.keptOrigin(found); err != nil || ok {
+		if ok {
+			fs.origins.put(found, id)
+		}
+		return id, err
+	}
 	id, ok, err := fs.readOrigin(dirfd, name)
 	if err != nil {
 		return ID{}, err

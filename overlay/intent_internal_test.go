@@ -101,6 +101,8 @@ func mustOpen(t *testing.T, o Options) *FS {
 	if err != nil {
 		t.Fatal(err)
 	}
+	under := fs.enter(fs.root.id) // the test holds nodes as a call does
+	t.Cleanup(func() { leave(under) })
 	return fs
 }
 

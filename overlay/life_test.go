@@ -16,11 +16,15 @@ import (
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
-// An ID never leads to another object, however fast inode numbers are used again.
+// An ID never leads to another object, however fast inode numbers are used again, whether
+// the objects are in memory or not.
 func TestIDIsNotReused(t *testing.T) {
-	for _, base := range []string{"", "/dev/shm"} {
+	for i, base := range []string{"", "/dev/shm", "", "/dev/shm"} {
 		t.Run("in "+base, func(t *testing.T) {
 			tr := newTree(t, 0)
+			if i >= 2 {
+				tr.options.MaxNodes = fewNodes
+			}
 			if base != "" {
 				dir, err := os.MkdirTemp(base, "overlay")
 				testenv.Require(t, err == nil, fmt.Sprint("no tmpfs: ", err))
@@ -52,10 +56,13 @@ func TestIDIsNotReused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			tr.create(tr.Root(), "f", "new bytes")
 			for range 2 {
 				for id := range known {
 					var a overlay.Attr
 					wantErr(t, tr.Getattr(id, &a), syscall.ESTALE)
+					_, _, err := tr.Read(worker, id, make([]byte, 9), 0, &a)
+					wantErr(t, err, syscall.ESTALE)
 				}
 				tr.reopen()
 			}

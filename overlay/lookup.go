@@ -146,7 +146,15 @@ func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := fs.nodes.get(id)
+	n, err := fs.known(id)
+	if err != nil {
+		return nil, err
+	}
+	return fs.meetKnown(n, d, name, id, f, locked)
+}
+
+// meetKnown is meet for who has the node; nil: there is none.
+func (fs *FS) meetKnown(n, d *node, name []byte, id ID, f *found, locked bool) (_ *node, err error) {
 	if n != nil {
 		if err := fs.settlePlaces(n); err != nil {
 			return nil, err
@@ -190,7 +198,8 @@ func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, 
 		}
 		return n, nil
 	}
-	fs.journal.add(record{op: recPlace, typ: n.typ, id: id, other: d.id, name: name})
+	fs.keepName(n, d, name)
+	fs.sweep()
 	if f.layer == 0 {
 		n.setBehind(fs.identity(0, &f.st))
 	} else if !locked && fs.metTooLate(n, d, name, f) {
@@ -285,13 +294,14 @@ func (fs *FS) attachIndex(n *node) error {
 		links = fs.hidden.get(n.id)
 	}
 	n.linkDelta.Store(links - 1)
-	n.addPlace(fs.index, []byte(name), 0)
+	fs.name(n, fs.index, []byte(name), 0)
 	return nil
 }
 
 // Lookup gives the object called name in dir, "." and ".." included; above the
 // root is the root. dirAttr is filled when hasDir.
 func (fs *FS) Lookup(dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, err error) {
+	defer leave(fs.enter(dir))
 	d, err := fs.dirNode(dir)
 	if err != nil {
 		return false, err

@@ -108,6 +108,7 @@ func (t Time) within(d time.Duration, u Time) bool {
 // file's times until the client sets them (RFC 1813 §3.3.8), so that the same
 // call sent again finds it, after a restart too.
 func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr, w *Change) error {
+	defer leave(fs.enter(dir))
 	name, err := fs.storedNew(c, name)
 	if err != nil {
 		return err
@@ -208,14 +209,15 @@ func inheritGroup(set *SetAttr, c Caller, st, dir *sysStat) {
 // noGroup is the group of a caller that has none to give.
 const noGroup = ^uint32(0)
 
-// born makes the node of an object that was just made under name.
+// born makes the node of an object that was just made under name: the journal need not
+// be asked for it.
 func (in *names) born(name []byte, st *sysStat) (*node, error) {
 	f := found{st: *st}
+	id := in.fs.identity(0, st)
 	if in.fs.marked {
-		id := in.fs.identity(0, st)
 		in.fs.origins.put(id, id)
 	}
-	n, err := in.fs.meet(in.node, name, &f, true)
+	n, err := in.fs.meetKnown(in.fs.nodes.get(id), in.node, name, id, &f, true)
 	if err == nil {
 		in.relist(name, n.id.Fileid)
 	}
@@ -368,6 +370,7 @@ func (fs *FS) Mknod(c Caller, dir ID, name []byte, typ, major, minor uint32, s *
 
 // makeNode makes anything but a regular file with a call of the system.
 func (fs *FS) makeNode(c Caller, dir ID, name []byte, typ, mode uint32, s *SetAttr, child *Attr, w *Change, mk func(dirfd int, name *byte) error) error {
+	defer leave(fs.enter(dir))
 	name, err := fs.storedNew(c, name)
 	if err != nil {
 		return err

@@ -7,7 +7,8 @@ import (
 )
 
 // node is an object that a client has been told of. It stays the same object
-// while it is renamed, linked and copied up.
+// while it is renamed, linked and copied up. There is never more than one of an object
+// that anybody uses; see evict.go.
 type node struct {
 	id ID
 	// typ is the object's ModeType bits; they never change.
@@ -30,6 +31,11 @@ type node struct {
 	// a copied-up file that had several names, the names still served from lower
 	// directories, less the link in the index.
 	linkDelta atomic.Int32
+	// used is the turn in which somebody came by the node last; see turns.go.
+	used atomic.Uint64
+	// unkept is set when the journal may not have all places, since it was full: the
+	// node cannot be evicted.
+	unkept atomic.Bool
 }
 
 // dirState is what a directory's node has more than a file's.
@@ -44,6 +50,10 @@ type dirState struct {
 	// changed is a time that says more than the file system keeps; see coarse.go.
 	changed atomic.Pointer[Time]
 	below   belowState
+	// loaded says that the journal knew the directory.
+	loaded bool
+	// children counts the places in the directory that nodes in memory have.
+	children atomic.Int32
 }
 
 // stack says in which layers a directory exists, topmost first. It does not change.
@@ -149,13 +159,15 @@ func (n *node) tryPlaces(f func(p *place) error) error {
 	}
 }
 
-// addPlace makes a name known, as the first when it is in a higher layer.
-func (n *node) addPlace(parent *node, name []byte, layer int) {
+// addPlace makes a name known, as the first when it is in a higher layer, and reports
+// whether it was not known before.
+func (n *node) addPlace(parent *node, name []byte, layer int) (isNew bool) {
 	p := newPlace(parent, name, layer)
 	for {
 		old := n.places.Load()
 		p.next = old
-		if n.hasPlace(parent, name) != nil { // a file can have thousands: copy only then
+		isNew = n.hasPlace(parent, name) == nil
+		if !isNew { // a file can have thousands: copy only then
 			p.next = old.without(parent, name)
 		}
 		head := p
@@ -163,18 +175,39 @@ func (n *node) addPlace(parent *node, name []byte, layer int) {
 			head = p.next.withLast(p)
 		}
 		if n.places.CompareAndSwap(old, head) {
+			if isNew {
+				parent.dir.children.Add(1)
+			}
+			return isNew
+		}
+	}
+}
+
+// dropPlace forgets a name. Others can still be at it: neither the object nor the directory
+// is evicted before they have ended.
+func (t *nodeTable) dropPlace(n, parent *node, name []byte) {
+	turn := t.turn.Load()
+	n.stamp(turn)
+	parent.stamp(turn)
+	for {
+		old := n.places.Load()
+		if n.hasPlace(parent, name) == nil {
+			return
+		}
+		if n.places.CompareAndSwap(old, old.without(parent, name)) {
+			parent.dir.children.Add(-1)
 			return
 		}
 	}
 }
 
-// dropPlace forgets a name and reports whether another is known.
-func (n *node) dropPlace(parent *node, name []byte) bool {
-	for {
-		old := n.places.Load()
-		rest := old.without(parent, name)
-		if n.places.CompareAndSwap(old, rest) {
-			return rest != nil
+// dropPlaces forgets all names of an object that is gone, or not kept in memory.
+func (t *nodeTable) dropPlaces(n *node) {
+	turn := t.turn.Load()
+	for p := n.places.Swap(nil); p != nil; p = p.next {
+		if p.parent != nil {
+			p.parent.stamp(turn)
+			p.parent.dir.children.Add(-1)
 		}
 	}
 }
@@ -197,119 +230,4 @@ func (p *place) withLast(q *place) *place {
 		return &place{parent: q.parent, name: q.name, layer: q.layer}
 	}
 	return &place{parent: p.parent, name: p.name, layer: p.layer, next: p.next.withLast(q)}
-}
-
-// tableShards is a power of two.
-const tableShards = 64
-
-// nodeTable holds every node by its ID. Two can have one fileid: a file that was copied
-// up keeps its own when the lower file is removed behind our back, and the lower's file
-// system gives the number to another.
-type nodeTable struct {
-	shards [tableShards]tableShard
-}
-
-type tableShard struct {
-	mu sync.RWMutex
-	m  map[ID]*node
-}
-
-func newNodeTable() *nodeTable {
-	t := new(nodeTable)
-	for i := range t.shards {
-		t.shards[i].m = make(map[ID]*node)
-	}
-	return t
-}
-
-func (t *nodeTable) shard(fileid uint64) *tableShard { return &t.shards[fileid%tableShards] }
-
-// get gives the node of an ID, or nil.
-func (t *nodeTable) get(id ID) *node {
-	s := t.shard(id.Fileid)
-	s.mu.RLock()
-	n := s.m[id]
-	s.mu.RUnlock()
-	return n
-}
-
-// intern gives the node of an ID, and makes it with its first place where there
-// is none. One of another type gives way: its inode is gone.
-func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
-	if n := t.get(id); n != nil && n.typ == typ {
-		return n, false
-	}
-	s := t.shard(id.Fileid)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.m[id]
-	if old != nil && old.typ == typ {
-		return old, false
-	}
-	if old != nil {
-		old.places.Store(nil)
-		old.file.drop()
-	}
-	n = newNode(id, typ)
-	n.places.Store(at)
-	s.m[id] = n
-	return n, true
-}
-
-// remove forgets a node.
-func (t *nodeTable) remove(n *node) {
-	n.places.Store(nil)
-	s := t.shard(n.id.Fileid)
-	s.mu.Lock()
-	if s.m[n.id] == n {
-		delete(s.m, n.id)
-	}
-	s.mu.Unlock()
-}
-
-// each calls f for every node.
-func (t *nodeTable) each(f func(*node)) {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.RLock()
-		for _, n := range s.m {
-			f(n)
-		}
-		s.mu.RUnlock()
-	}
-}
-
-// node gives the object of an ID, or ESTALE.
-func (fs *FS) node(id ID) (*node, error) {
-	n := fs.nodes.get(id)
-	if n == nil {
-		return nil, syscall.ESTALE
-	}
-	if err := fs.settlePlaces(n); err != nil {
-		return nil, err
-	}
-	if n.places.Load() == nil { // its other names are out of sight, under other layers
-		return nil, syscall.ESTALE
-	}
-	return n, nil
-}
-
-// dirNode gives the directory of an ID.
-func (fs *FS) dirNode(id ID) (*node, error) {
-	n, err := fs.node(id)
-	if err == nil && !n.isDir() {
-		return nil, syscall.ENOTDIR
-	}
-	return n, err
-}
-
-// len counts the nodes.
-func (t *nodeTable) len() (n int) {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.RLock()
-		n += len(s.m)
-		s.mu.RUnlock()
-	}
-	return n
 }

@@ -28,6 +28,9 @@ type Options struct {
 	// MaxOpen bounds the descriptors that are kept open between calls.
 	// Zero: half of what the process may open, at most 4096.
 	MaxOpen int
+	// MaxNodes is how many objects are kept in memory between calls, more or less; the
+	// others are in State. Zero: some 65,000.
+	MaxNodes int
 }
 
 func (o *Options) setDefaults() {

@@ -12,7 +12,8 @@ type originCache struct {
 	mu    sync.RWMutex
 	cache map[ID]ID
 	// kept are the origins of inodes that cannot carry a mark: Linux has user
-	// xattrs on regular files and directories only. The journal keeps them.
+	// xattrs on regular files and directories only. They are those of the index, and those
+	// that the journal has no room for.
 	kept map[ID]ID
 }
 
@@ -51,12 +52,4 @@ func (c *originCache) forget(found ID) {
 	delete(c.cache, found)
 	delete(c.kept, found)
 	c.mu.Unlock()
-}
-
-func (c *originCache) eachKept(f func(found, id ID)) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for found, id := range c.kept {
-		f(found, id)
-	}
 }

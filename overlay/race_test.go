@@ -217,6 +217,7 @@ func TestConcurrentChanges(t *testing.T) {
 				plant(t, lower, uint64(i))
 			}
 			tr.options.MaxOpen = 16
+			tr.options.MaxNodes = lowers * fewNodes // without lowers as many as there are
 			before := sums(t, tr.options.Lowers)
 			tr.open()
 			tr.storm()

@@ -255,6 +255,7 @@ func (l *listing) entry(name []byte) *listEntry {
 
 // Readdir gives the entries behind a cookie to emit until it returns false.
 func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr, emit func(*DirEntry) bool) (eof bool, err error) {
+	defer leave(fs.enter(dir))
 	d, err := fs.dirNode(dir)
 	if err != nil {
 		return false, err

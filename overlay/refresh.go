@@ -59,6 +59,15 @@ func (s *stack) compare(old *stack) {
 	}
 }
 
+// mayHaveChanged raises the times of a directory that was not in memory when there was a
+// refresh. Of one that is in one layer its own times tell.
+func (s *stack) mayHaveChanged() {
+	if len(s.parts) > 1 {
+		now := timeOf(time.Now())
+		s.floor = &floor{mtime: now, ctime: now}
+	}
+}
+
 // below are the parts in lower layers.
 func (s *stack) below() []stackPart {
 	if s.parts[0].layer == 0 {
@@ -155,6 +164,8 @@ type Refreshed struct {
 func (fs *FS) Refresh() (Refreshed, error) {
 	fs.refreshing.Lock()
 	defer fs.refreshing.Unlock()
+	fs.nodes.sweeping.Lock() // all nodes stay
+	defer fs.nodes.sweeping.Unlock()
 	r := Refreshed{Changed: []string{}}
 	if !fs.marked {
 		return r, nil

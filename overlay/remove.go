@@ -8,6 +8,7 @@ import (
 
 // Remove removes a name of anything but a directory.
 func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
+	defer leave(fs.enter(dir))
 	name = fs.stored(name)
 	in, err := fs.change(c, dir, w)
 	if err != nil {
@@ -234,6 +235,7 @@ func (fs *FS) discardInside(work int, name *byte) error {
 
 // Rmdir removes an empty directory.
 func (fs *FS) Rmdir(c Caller, dir ID, name []byte, w *Change) error {
+	defer leave(fs.enter(dir))
 	name = fs.stored(name)
 	in, err := fs.change(c, dir, w)
 	if err != nil {

@@ -5,6 +5,7 @@ import "syscall"
 // Rename moves an object from one name to another and replaces what has that
 // name.
 func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, wfrom, wto *Change) error {
+	defer leave(fs.enter(from))
 	fromName = fs.stored(fromName)
 	toName, err := fs.storedNew(c, toName)
 	if err != nil {
@@ -376,6 +377,7 @@ func (fs *FS) readyToCover(c Caller, dst *names, n *node, to *byte) error {
 
 // Link gives an object one more name.
 func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAttr bool, err error) {
+	defer leave(fs.enter(id))
 	n, err := fs.changeable(c, id)
 	if err != nil {
 		return false, err

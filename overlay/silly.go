@@ -157,7 +157,7 @@ func (in *names) renameSilly(n *node, name, silly []byte) error {
 	place := []byte(stored[:len(stored)-1])
 	n.addPlace(fs.silly.dir, place, 0) // before it is there, as in move
 	if err := in.moveOut(name, dir.fd, cString(stored)); err != nil {
-		n.dropPlace(fs.silly.dir, place)
+		fs.nodes.dropPlace(n, fs.silly.dir, place)
 		return err
 	}
 	fs.silly.add(sillyName{in.node.id, string(silly)}, n)
@@ -250,7 +250,7 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 func (fs *FS) dropSilly(dir ID, n *node, name []byte) {
 	stored := fs.silly.stored(dir, n.id, name)
 	fs.silly.drop(dir, name)
-	n.dropPlace(fs.silly.dir, []byte(stored[:len(stored)-1]))
+	fs.nodes.dropPlace(n, fs.silly.dir, []byte(stored[:len(stored)-1]))
 }
 
 // removeSilly removes a silly name: the client has closed the file. To whoever
@@ -339,7 +339,13 @@ func (fs *FS) loadSillyName(dirfd int, stored []byte) error {
 	case run != fs.silly.run:
 		return nil
 	}
-	n, _ := fs.nodes.intern(id, st.typ(), nil)
+	n, err := fs.known(id)
+	if err != nil {
+		return err
+	}
+	if n == nil || n.typ != st.typ() {
+		n, _ = fs.nodes.intern(id, st.typ(), nil)
+	}
 	n.loose.Store(fs.marked)
 	n.setBehind(fs.identity(0, &st))
 	n.addPlace(fs.silly.dir, stored, 0)

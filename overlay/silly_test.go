@@ -311,7 +311,7 @@ func TestSillyElsewhere(t *testing.T) {
 	tr := newTree(t, 0)
 	mounted := filepath.Join(tr.options.Upper, "mounted")
 	mustMkdir(t, mounted)
-	testenv.Require(t, mountSmall(t, mounted), "a small file system cannot be mounted here")
+	testenv.Require(t, mountSmall(t, mounted, "1m"), "a small file system cannot be mounted here")
 	tr.open()
 	d := tr.walk("mounted")
 	f := tr.create(d.ID, "f", "f")

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountSmall mounts a file system of 1 MiB on dir until the test ends.
-func mountSmall(t *testing.T, dir string) bool {
-	if unix.Mount("small", dir, "tmpfs", 0, "size=1m") != nil {
+// mountSmall mounts a file system of a size, such as 1m, on dir until the test ends.
+func mountSmall(t *testing.T, dir, size string) bool {
+	if unix.Mount("small", dir, "tmpfs", 0, "nr_inodes=0,size="+size) != nil {
 		return false
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })

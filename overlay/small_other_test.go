@@ -4,4 +4,4 @@ package overlay_test
 
 import "testing"
 
-func mountSmall(*testing.T, string) bool { return false }
+func mountSmall(*testing.T, string, string) bool { return false }

@@ -125,11 +125,7 @@ func (s *stage) rehearse() *reference {
 	r := &reference{before: s.before}
 	op, changed, written := s.sc.op(s.tree), true, -1
 	rule := func(c sysfault.Call) sysfault.Answer {
-		b, err := readWritten(filepath.Join(s.options.State, "places"))
-		if err != nil {
-			t.Error(err)
-		}
-		if size := len(bytes.TrimRight(b, "\x00")); size != written {
+		if size := len(bytes.TrimRight(s.journal()["1"], "\x00")); size != written {
 			changed, written = true, size
 		}
 		r.calls = append(r.calls, met{c, changed})
@@ -180,30 +176,46 @@ func eachScene(t *testing.T, f func(t *testing.T, sc *scene, lowers int)) {
 // nothing, so it is not made.
 func isSync(c sysfault.Call) bool { return strings.HasSuffix(c.Name, "sync") }
 
-// keepState gives a function that puts the state directory back as it is now.
+// keepState gives a function that puts the journal back as it is now.
 func (s *stage) keepState() (restore func()) {
-	files := map[string][]byte{}
-	entries, err := os.ReadDir(s.options.State)
-	if err != nil {
-		s.t.Error(err)
-	}
-	for _, e := range entries {
-		b, err := readWritten(filepath.Join(s.options.State, e.Name()))
-		if err != nil {
+	files := s.journal()
+	dir := filepath.Join(s.options.State, "places")
+	return func() {
+		if err := os.RemoveAll(dir); err != nil {
 			s.t.Error(err)
 		}
-		files[e.Name()] = b
-	}
-	return func() {
+		mustMkdir(s.t, dir)
 		for name, b := range files {
-			if err := os.WriteFile(filepath.Join(s.options.State, name), b, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 				s.t.Error(err)
 			}
 		}
 	}
 }
 
-// readWritten reads a file until there are only zeros: the journal's room is larger
+// journal gives what is in the journal's files.
+func (s *stage) journal() map[string][]byte {
+	files := map[string][]byte{}
+	dir := filepath.Join(s.options.State, "places")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		s.t.Error(err)
+	}
+	for _, e := range entries {
+		read := readWritten
+		if e.Name() == "index" {
+			read = os.ReadFile
+		}
+		b, err := read(filepath.Join(dir, e.Name()))
+		if err != nil {
+			s.t.Error(err)
+		}
+		files[e.Name()] = b
+	}
+	return files
+}
+
+// readWritten reads a file until there are only zeros: a segment's room is larger
 // than what is in it.
 func readWritten(path string) ([]byte, error) {
 	f, err := os.Open(path)

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// openState replays the journal and goes on with it.
+// openState opens the journal.
 func (fs *FS) openState(dir string) error {
 	if dir == "" {
 		return nil
@@ -17,73 +17,11 @@ func (fs *FS) openState(dir string) error {
 	if err := fs.lock(dir); err != nil {
 		return err
 	}
-	r := replayer{fs: fs, missing: map[ID][]waiting{}}
-	j, err := openJournal(dir, fs.layers[0].path, r.replay, fs.dump)
+	j, err := openJournal(dir, fs.layers[0].path, fs.dump)
 	if err != nil {
 		return err
 	}
 	fs.journal = j
-	return nil
-}
-
-// replayer rebuilds the nodes from the journal. A rewritten journal can tell of
-// a name before it tells of the directory that the name is in.
-type replayer struct {
-	fs      *FS
-	missing map[ID][]waiting
-}
-
-type waiting struct {
-	n    *node
-	name string
-}
-
-func (p *replayer) replay(r *record) {
-	switch r.op {
-	case recPlace:
-		p.place(r)
-	case recUnname:
-		if n, parent := p.fs.nodes.get(r.id), p.fs.nodes.get(r.other); n != nil && parent != nil {
-			n.dropPlace(parent, r.name)
-		}
-	case recGone:
-		if n := p.fs.nodes.get(r.id); n != nil && n != p.fs.root {
-			p.fs.nodes.remove(n)
-		}
-	case recOrigin:
-		p.fs.origins.keep(r.id, r.other)
-	}
-}
-
-func (p *replayer) place(r *record) {
-	if r.id == p.fs.root.id {
-		return
-	}
-	n, made := p.fs.nodes.intern(r.id, r.typ, nil)
-	n.loose.Store(p.fs.marked)
-	parent := p.parent(r.other)
-	if parent == nil {
-		p.missing[r.other] = append(p.missing[r.other], waiting{n, string(r.name)})
-	} else {
-		n.addPlace(parent, r.name, 0)
-	}
-	if !made || n.typ != ModeDir {
-		return
-	}
-	for _, w := range p.missing[r.id] {
-		w.n.addPlace(n, []byte(w.name), 0)
-	}
-	delete(p.missing, r.id)
-}
-
-// parent finds a directory; a zero ID stands for the index.
-func (p *replayer) parent(id ID) *node {
-	if id == (ID{}) {
-		return p.fs.index
-	}
-	if n := p.fs.nodes.get(id); n != nil && n.isDir() {
-		return n
-	}
 	return nil
 }
 
@@ -135,61 +73,148 @@ func (fs *FS) settlePlace(n *node, p *place) error {
 	}
 	switch err {
 	case nil:
-		n.dropPlace(p.parent, name)
+		fs.nodes.dropPlace(n, p.parent, name)
 		n.addPlace(p.parent, name, f.layer)
 		if f.layer == 0 {
 			n.setBehind(fs.identity(0, &f.st))
 		}
 	case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE:
-		n.dropPlace(p.parent, name)
+		fs.nodes.dropPlace(n, p.parent, name)
 	default:
 		return err
 	}
 	return nil
 }
 
-// compact rewrites a journal that holds little of use.
-func (fs *FS) compact() {
-	if fs.journal.worn(fs.nodes.len) {
-		fs.journal.rewrite()
-	}
-}
-
-// dump gives the records that make the present state.
-func (fs *FS) dump(put func(*record)) {
+// dump gives the records of what is in memory.
+func (fs *FS) dump(put func(record)) {
 	fs.nodes.each(func(n *node) {
 		for p := n.places.Load(); p != nil; p = p.next {
-			if p.parent != nil && p.parent != fs.silly.dir { // those are found at the start
-				put(&record{op: recPlace, typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())})
+			if fs.keeps(p) {
+				put(n.placeRecord(p))
 			}
 		}
 	})
-	fs.origins.eachKept(func(found, id ID) { put(&record{op: recOrigin, id: found, other: id}) })
+}
+
+// keeps reports whether the journal keeps a place. Silly ones are found at the start.
+func (fs *FS) keeps(p *place) bool { return p.parent != nil && p.parent != fs.silly.dir }
+
+func (n *node) placeRecord(p *place) record {
+	return record{op: recPlace, typ: n.typ, id: n.id, other: p.parent.id, name: []byte(p.plain())}
+}
+
+// only gives the one place of an object that the journal keeps, or nil where there are more
+// or none.
+func (fs *FS) only(n *node) (one *place) {
+	for p := n.places.Load(); p != nil; p = p.next {
+		if !fs.keeps(p) {
+			continue
+		}
+		if one != nil {
+			return nil
+		}
+		one = p
+	}
+	return one
 }
 
 // name makes a name of n known, for good.
 func (fs *FS) name(n, parent *node, name []byte, layer int) {
-	n.addPlace(parent, name, layer)
-	fs.journal.add(record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name})
+	if n.addPlace(parent, name, layer) {
+		fs.keepName(n, parent, name)
+	}
+}
+
+// keepName writes a name of n to the journal that is known. What n has for places is looked at
+// when no other can write: others add theirs first, and write them later.
+func (fs *FS) keepName(n, parent *node, name []byte) {
+	kept := fs.journal.write(func() (record, int) {
+		r := record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name}
+		p := fs.only(n)
+		r.only = p != nil && p.parent == parent && p.plain() == string(name)
+		return r, 1
+	})
+	if !kept {
+		n.unkept.Store(true)
+	}
+}
+
+// keepNames writes the names of n to the journal that it had no room for once.
+func (fs *FS) keepNames(n *node) {
+	n.unkept.Store(false)
+	for p := n.places.Load(); p != nil; p = p.next {
+		if fs.keeps(p) {
+			fs.keepName(n, p.parent, []byte(p.plain()))
+		}
+	}
 }
 
 // unname forgets a name of n.
 func (fs *FS) unname(n, parent *node, name []byte) {
-	n.dropPlace(parent, name)
-	fs.journal.add(record{op: recUnname, id: n.id, other: parent.id, name: name})
-	fs.compact()
+	fs.nodes.dropPlace(n, parent, name)
+	fs.journal.write(func() (record, int) {
+		if p := fs.only(n); p != nil { // which says it all
+			r := n.placeRecord(p)
+			r.only = true
+			return r, -1
+		}
+		return record{op: recUnname, typ: n.typ, id: n.id, other: parent.id, name: name}, -1
+	})
+	fs.journal.compact()
 }
 
-// forget forgets an object that is gone.
+// forget forgets an object that is gone. The journal does first: who would load the node
+// sees that.
 func (fs *FS) forget(n *node) {
+	fs.journal.write(func() (record, int) {
+		return record{op: recGone, typ: n.typ, id: n.id}, -n.countPlaces()
+	})
 	fs.nodes.remove(n)
 	if n.isDir() {
 		fs.lists.forget(n)
 		fs.setBelow(n, nil)
 	}
-	fs.origins.forget(n.behind())
-	fs.journal.add(record{op: recGone, id: n.id})
+	fs.forgetOrigin(n)
 	fs.young.put(n)
 	n.dropFile()
-	fs.compact()
+	fs.journal.compact()
+}
+
+func (n *node) countPlaces() (count int) {
+	for p := n.places.Load(); p != nil; p = p.next {
+		count++
+	}
+	return count
+}
+
+// keepOrigin notes the ID that a copy without marks has.
+func (fs *FS) keepOrigin(found, id ID) {
+	kept := fs.journal.write(func() (record, int) { return record{op: recOrigin, id: found, other: id}, 1 })
+	if kept {
+		fs.origins.put(found, id)
+	} else {
+		fs.origins.keep(found, id)
+	}
+}
+
+// keptOrigin gives the ID that the journal knows an inode by.
+func (fs *FS) keptOrigin(found ID) (id ID, ok bool, err error) {
+	if fs.journal == nil || !fs.journal.origins.Load() {
+		return id, false, nil
+	}
+	t, err := fs.journal.recall(found)
+	if err != nil {
+		return id, false, err
+	}
+	return t.origin, t.has, nil
+}
+
+// forgetOrigin forgets the inode of an object that is gone: its number can come back.
+func (fs *FS) forgetOrigin(n *node) {
+	found := n.behind()
+	fs.origins.forget(found)
+	if found != n.id && !n.isRegular() && !n.isDir() {
+		fs.journal.write(func() (record, int) { return record{op: recGone, id: found}, -1 })
+	}
 }
