@@ -268,7 +268,9 @@ func (fs *FS) lostLower(n *node, f *found) {
 		}
 		return
 	}
-	_ = fs.keepLinks(n.id, n.linkDelta.Add(-1)+1)
+	if fs.keepLinks(n.id, n.linkDelta.Add(-1)+1) != nil {
+		n.miscounted.Store(true)
+	}
 }
 
 // unindex removes a file that has lost all its names from the index.

@@ -76,7 +76,7 @@ func (fs *FS) victim(s *tableShard) (oldest *node) {
 
 // canGo reports whether a node can be evicted once the journal has its places.
 func (fs *FS) canGo(n *node) bool {
-	if n.inHand(fs.nodes.turn.Load()) || n == fs.root {
+	if n.inHand(fs.nodes.turn.Load()) || n.miscounted.Load() || n == fs.root {
 		return false
 	}
 	if n.isDir() {

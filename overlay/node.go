@@ -31,6 +31,8 @@ type node struct {
 	// a copied-up file that had several names, the names still served from lower
 	// directories, less the link in the index.
 	linkDelta atomic.Int32
+	// miscounted is set when linkDelta could not be noted on disk: the node is not evicted.
+	miscounted atomic.Bool
 	// used is the turn in which somebody came by the node last; see turns.go.
 	used atomic.Uint64
 	// unkept is set when the journal may not have all places, since it was full: the
