@@ -75,7 +75,11 @@ func (fs *FS) firstBelow(d *node, s *stack, name *byte) int {
 	index := b.index.Load()
 	if index == nil || !fs.holds(index, d, s) {
 		if b.lookups.Add(1) >= belowWorth && b.building.CompareAndSwap(false, true) {
-			fs.belows.work.Go(func() { fs.buildBelow(d, s) })
+			under := fs.enter(d.id)
+			fs.belows.work.Go(func() {
+				defer leave(under)
+				fs.buildBelow(d, s)
+			})
 		}
 		return 1
 	}

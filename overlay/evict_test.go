@@ -183,3 +183,43 @@ func TestEvictedShowsRefresh(t *testing.T) {
 		t.Errorf("d was %+v, is %+v", d, a)
 	}
 }
+
+// Directories that several layers have are evicted as others are, and show the same times
+// when they are in memory again: those of a refresh, too, that may have changed them.
+func TestEvictedMerged(t *testing.T) {
+	const dirs = 100
+	tr := newTree(t, 1)
+	tr.options.MaxNodes = fewNodes
+	for i := range dirs {
+		name := fmt.Sprint("d", i)
+		mustWrite(t, filepath.Join(tr.options.Upper, name, "up"), "")
+		mustWrite(t, filepath.Join(tr.options.Lowers[0], name, "low"), "")
+	}
+	tr.open()
+	var before, after [dirs]overlay.Attr
+	visit := func(when string, attrs *[dirs]overlay.Attr) {
+		t.Helper()
+		for pass := range 3 {
+			for i := range dirs {
+				a := tr.walk(fmt.Sprint("d", i))
+				a.Atime = overlay.Time{}
+				if pass == 2 && attrs[i] != a { // in the first some were in memory all the time
+					t.Fatalf("%s, d%d was %+v, is %+v", when, i, attrs[i], a)
+				}
+				attrs[i] = a
+				tr.wantNames(a.ID, "low", "up")
+			}
+		}
+		if n := tr.CountNodes(); n > 6*fewNodes {
+			t.Errorf("%s, %d nodes are in memory", when, n)
+		}
+	}
+	visit("before", &before)
+	tr.mustRefresh()
+	visit("after a refresh", &after)
+	for i := range dirs {
+		if before[i].ID != after[i].ID {
+			t.Errorf("d%d was %v, is %v", i, before[i].ID, after[i].ID)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 type FS struct {
 	layers   []layer
 	readOnly bool
+	warn     func(error)
 	uid, gid uint32 // that the process runs as
 	// marked is set when the layers can hold overlayfs's marks: there are lower
 	// directories, or once were.
@@ -53,6 +54,8 @@ type FS struct {
 	// epoch counts the refreshes; refreshing is held by each.
 	epoch      atomic.Uint64
 	refreshing sync.Mutex
+	// refreshed is when the last one ended; nil before that, and during one.
+	refreshed atomic.Pointer[Time]
 	// moving is held by renames from one directory into another, so that the
 	// tree's shape is steady while they lock two directories. Over lower layers it is
 	// held by all, so that an intent's paths are good until its end.
@@ -85,7 +88,7 @@ func Open(o Options) (*FS, error) {
 
 func newFS(o *Options) *FS {
 	return &FS{
-		readOnly: o.ReadOnly, inherited: o.Locks, nodes: newNodeTable(o.MaxNodes), origins: newOriginCache(),
+		readOnly: o.ReadOnly, warn: o.Warn, inherited: o.Locks, nodes: newNodeTable(o.MaxNodes), origins: newOriginCache(),
 		files: newFileCache(maxOpen(o.MaxOpen)), belows: newBelowIndexes(),
 		uid: uint32(os.Geteuid()), gid: uint32(os.Getegid()),
 	}
@@ -122,7 +125,7 @@ func (fs *FS) open(o *Options) error {
 	if err := fs.openRoot(); err != nil {
 		return err
 	}
-	if err := fs.openState(o.State); err != nil {
+	if err := fs.openState(o); err != nil {
 		return err
 	}
 	defer leave(fs.enter(fs.root.id))

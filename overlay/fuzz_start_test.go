@@ -60,6 +60,7 @@ func newStart(t *testing.T, script []byte) *start {
 	t.Helper()
 	s := &start{tree: newTree(t, 1), script: script, handles: map[overlay.ID]string{}}
 	s.spoilt = true
+	s.options.ShortSegments()
 	s.options.Work = s.options.Upper + ".work"
 	lower := s.options.Lowers[0]
 	for _, name := range []string{"low", "copied", "linked", "moved"} {

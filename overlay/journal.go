@@ -22,12 +22,14 @@ import (
 // too, as soon as it is stored, without a system call. The journal is of no use after
 // the machine stopped, for no client outlives that: it starts anew then.
 type journal struct {
-	mu    sync.Mutex
-	dir   string
-	head  []byte
-	index *journalIndex // nil: there is no journal
-	win   []byte        // mapping of the last segment
-	base  int64         // where in the log that begins
+	mu   sync.Mutex
+	dir  string
+	head []byte
+	// segment is how long a segment is made.
+	segment int64
+	index   *journalIndex // nil: there is no journal
+	win     []byte        // mapping of the last segment
+	base    int64         // where in the log that begins
 	// files are the segments by their numbers; the map does not change.
 	files atomic.Pointer[map[int64]*os.File]
 	// begin is where the log's first segment begins.
@@ -73,10 +75,14 @@ func journalHead(upper string) []byte {
 	return append([]byte("nixnfsd2"), n[:]...)
 }
 
-// openJournal opens the journal in a state directory, or begins one. present gives the
-// records of what is in memory, when the journal has to begin anew.
-func openJournal(state, upper string, present func(put func(record))) (*journal, error) {
-	j := &journal{dir: filepath.Join(state, journalName), head: journalHead(upper), present: present}
+// openJournal opens the journal in a state directory, or begins one. segment is how long its
+// segments are; zero: segmentBytes. present gives the records of what is in memory, when the
+// journal has to begin anew.
+func openJournal(state, upper string, segment int64, present func(put func(record))) (*journal, error) {
+	if segment == 0 {
+		segment = segmentBytes
+	}
+	j := &journal{dir: filepath.Join(state, journalName), head: journalHead(upper), segment: segment, present: present}
 	index, err := openIndex(j.dir, j.head)
 	if err != nil {
 		return nil, fmt.Errorf("open the places of known objects: %w", err)
@@ -291,6 +297,21 @@ func (j *journal) makeRoom() error {
 		return x.close()
 	}
 	return nil
+}
+
+// works reports whether what was written can be read. When the files were cut short, and could
+// not be made anew, it cannot.
+func (j *journal) works() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.index != nil
+}
+
+// trouble gives why the journal is not kept any more, or nil.
+func (j *journal) trouble() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
 }
 
 // changed gives a number that is another when more was written about an object.

@@ -16,7 +16,7 @@ import (
 
 func openTestJournal(t *testing.T, dir, upper string) *journal {
 	t.Helper()
-	j, err := openJournal(dir, upper, func(func(record)) {})
+	j, err := openJournal(dir, upper, 0, func(func(record)) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ type journalWorld struct {
 }
 
 func (w *journalWorld) open() {
-	j, err := openJournal(w.dir, "", func(func(record)) {})
+	j, err := openJournal(w.dir, "", 0, func(func(record)) {})
 	if err != nil {
 		w.rt.Fatal(err)
 	}

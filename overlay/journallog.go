@@ -127,7 +127,7 @@ func (j *journal) nextSegment(number int64) error {
 	if err != nil {
 		return err
 	}
-	size := int64(segmentBytes)
+	size := j.segment
 	if err = extend(f, 0, size); err != nil { // a disk that is nearly full may have room for less
 		size = smallSegment
 		err = errors.Join(f.Truncate(0), extend(f, 0, size))

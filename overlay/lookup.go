@@ -269,6 +269,8 @@ func (fs *FS) attachLinks(n *node) error {
 	if !fs.marked || n.isDir() {
 		return nil
 	}
+	// Others know the object already, and can take a name from it: they count in turn.
+	defer fs.counts.lock(n.id.Fileid)()
 	if fs.indexed.has(n.id) {
 		return fs.attachIndex(n)
 	}
@@ -277,7 +279,7 @@ func (fs *FS) attachLinks(n *node) error {
 }
 
 // attachIndex gives a copied-up file that had several names its place in the
-// index.
+// index, and its count of links. It is for who holds the file's counts.
 func (fs *FS) attachIndex(n *node) error {
 	name := indexName(n.id)
 	var c cName

@@ -22,6 +22,9 @@ type node struct {
 	file fileSlot
 	// loose says that places come from the journal and their layers are unknown.
 	loose atomic.Bool
+	// settling is held while it is found out where the places are, which who is at another
+	// object can want while it holds that one's mu. No mu is taken under it.
+	settling sync.Mutex
 	// mu is held while the object is changed, for a directory also while names
 	// in it change, so that wcc_data is true.
 	mu sync.Mutex
@@ -127,12 +130,17 @@ func (n *node) setBehind(id ID) {
 
 // hasPlace reports whether n is known to be called name in parent.
 func (n *node) hasPlace(parent *node, name []byte) *place {
-	for p := n.places.Load(); p != nil; p = p.next {
+	return n.places.Load().find(parent, name)
+}
+
+// find gives the place of a name, or nil.
+func (p *place) find(parent *node, name []byte) *place {
+	for ; p != nil; p = p.next {
 		if p.parent == parent && p.name[:len(p.name)-1] == string(name) {
-			return p
+			break
 		}
 	}
-	return nil
+	return p
 }
 
 func newPlace(parent *node, name []byte, layer int) *place {
@@ -168,7 +176,7 @@ func (n *node) addPlace(parent *node, name []byte, layer int) (isNew bool) {
 	for {
 		old := n.places.Load()
 		p.next = old
-		isNew = n.hasPlace(parent, name) == nil
+		isNew = old.find(parent, name) == nil
 		if !isNew { // a file can have thousands: copy only then
 			p.next = old.without(parent, name)
 		}
@@ -185,19 +193,15 @@ func (n *node) addPlace(parent *node, name []byte, layer int) (isNew bool) {
 	}
 }
 
-// dropPlace forgets a name. Others can still be at it: neither the object nor the directory
-// is evicted before they have ended.
+// dropPlace forgets a name.
 func (t *nodeTable) dropPlace(n, parent *node, name []byte) {
-	turn := t.turn.Load()
-	n.stamp(turn)
-	parent.stamp(turn)
 	for {
 		old := n.places.Load()
-		if n.hasPlace(parent, name) == nil {
+		if old.find(parent, name) == nil {
 			return
 		}
 		if n.places.CompareAndSwap(old, old.without(parent, name)) {
-			parent.dir.children.Add(-1)
+			t.orphan(parent)
 			return
 		}
 	}
@@ -205,13 +209,19 @@ func (t *nodeTable) dropPlace(n, parent *node, name []byte) {
 
 // dropPlaces forgets all names of an object that is gone, or not kept in memory.
 func (t *nodeTable) dropPlaces(n *node) {
-	turn := t.turn.Load()
 	for p := n.places.Swap(nil); p != nil; p = p.next {
 		if p.parent != nil {
-			p.parent.stamp(turn)
-			p.parent.dir.children.Add(-1)
+			t.orphan(p.parent)
 		}
 	}
+}
+
+// orphan counts a place in a directory that nobody finds any more. Whoever found it before
+// can still be in the directory, which is not evicted before they have ended: they began
+// in this turn at the latest, and so it is stamped only now.
+func (t *nodeTable) orphan(dir *node) {
+	dir.stamp(t.turn.Load())
+	dir.dir.children.Add(-1)
 }
 
 // without copies the list but for one name.

@@ -16,12 +16,15 @@ type nodeTable struct {
 	shards [tableShards]tableShard
 	// turn counts up as calls end; see turns.go.
 	turn atomic.Uint64
-	// count is how many nodes there are, limit how many there should be.
-	count atomic.Int64
-	limit int64
+	// count is how many nodes there are, limit how many there should be, enough from
+	// how many on to look for some to evict.
+	count  atomic.Int64
+	limit  int64
+	enough atomic.Int64
 	// sweeping is held by who evicts nodes, or needs them all to stay.
 	sweeping sync.Mutex
-	hand     int // the shard that is to be swept next
+	hand     int  // the shard that is to be swept next
+	crowded  bool // it was told that there are many more than there should be
 }
 
 type tableShard struct {
@@ -36,6 +39,7 @@ func newNodeTable(limit int) *nodeTable {
 	if t.limit == 0 {
 		t.limit = maxNodes
 	}
+	t.enough.Store(t.limit + t.limit/sweepShare)
 	t.turn.Store(firstTurn)
 	for i := range t.shards {
 		t.shards[i].m = make(map[ID]*node)

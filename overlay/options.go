@@ -31,6 +31,11 @@ type Options struct {
 	// MaxNodes is how many objects are kept in memory between calls, more or less; the
 	// others are in State. Zero: some 65,000.
 	MaxNodes int
+	// Warn, where it is set, is told of what a human should know, and no call's error
+	// tells: that there are many more objects in memory than MaxNodes.
+	Warn func(error)
+	// segment is how long a segment of the journal is, where tests want them short.
+	segment int64
 }
 
 func (o *Options) setDefaults() {

@@ -60,12 +60,32 @@ func (s *stack) compare(old *stack) {
 }
 
 // mayHaveChanged raises the times of a directory that was not in memory when there was a
-// refresh. Of one that is in one layer its own times tell.
-func (s *stack) mayHaveChanged() {
-	if len(s.parts) > 1 {
-		now := timeOf(time.Now())
-		s.floor = &floor{mtime: now, ctime: now}
+// refresh, to the same each time that it is not. Of one that is in one layer its own times
+// tell.
+func (fs *FS) mayHaveChanged(s *stack) {
+	if len(s.parts) == 1 {
+		return
 	}
+	at := fs.refreshed.Load()
+	if at == nil {
+		now := timeOf(time.Now())
+		at = &now
+	}
+	next := floor{mtime: *at, ctime: *at}
+	if s.floor != nil {
+		next.ctime = later(next.ctime, s.floor.ctime)
+	}
+	s.floor = &next
+}
+
+// willRise reports whether a directory whose times were raised is shown with no earlier ones
+// when it is in memory again.
+func (fs *FS) willRise(s *stack) bool {
+	if s.floor == nil || s.floor.mtime == (Time{}) {
+		return true
+	}
+	at := fs.refreshed.Load()
+	return len(s.parts) > 1 && at != nil && later(s.floor.mtime, *at) == *at
 }
 
 // below are the parts in lower layers.
@@ -176,6 +196,8 @@ func (fs *FS) Refresh() (Refreshed, error) {
 			before[n] = n.dir.stack.Load()
 		}
 	})
+	fs.refreshed.Store(nil)
+	defer fs.hasRefreshed()
 	fs.epoch.Add(1)
 	if err := fs.refreshRoot(); err != nil {
 		return r, err
@@ -190,6 +212,13 @@ func (fs *FS) Refresh() (Refreshed, error) {
 		r.Changed = r.Changed[:maxChanged]
 	}
 	return r, nil
+}
+
+// hasRefreshed notes when the last refresh ended: nobody saw names from before it in
+// directories that changed since.
+func (fs *FS) hasRefreshed() {
+	now := timeOf(time.Now())
+	fs.refreshed.Store(&now)
 }
 
 // look looks at one directory anew.

@@ -56,7 +56,7 @@ func (fs *FS) stackFrom(n *node, asked *asked) (*stack, error) {
 	next.epoch = epoch
 	next.compare(s)
 	if s == nil && epoch > 0 && n.dir.loaded {
-		next.mayHaveChanged()
+		fs.mayHaveChanged(next)
 	}
 	return n.dir.setStack(s, next), nil
 }

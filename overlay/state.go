@@ -7,7 +7,8 @@ import (
 )
 
 // openState opens the journal.
-func (fs *FS) openState(dir string) error {
+func (fs *FS) openState(o *Options) error {
+	dir := o.State
 	if dir == "" {
 		return nil
 	}
@@ -17,7 +18,7 @@ func (fs *FS) openState(dir string) error {
 	if err := fs.lock(dir); err != nil {
 		return err
 	}
-	j, err := openJournal(dir, fs.layers[0].path, fs.dump)
+	j, err := openJournal(dir, fs.layers[0].path, o.segment, fs.dump)
 	if err != nil {
 		return err
 	}
@@ -44,8 +45,8 @@ func (fs *FS) settleFrom(n *node, asked *asked) error {
 			return err
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.settling.Lock()
+	defer n.settling.Unlock()
 	if !n.loose.Load() {
 		return nil
 	}

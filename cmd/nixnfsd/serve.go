@@ -165,7 +165,7 @@ func (d *daemon) openFiles(ctx context.Context, s *server, from *handover.Bundle
 		s.listener, err = listen(ctx, d.addr)
 	}
 	if err == nil {
-		s.fsys, err = openOverlay(d.layout, d.opts.readOnly, locks)
+		s.fsys, err = d.openOverlay(locks)
 	}
 	return err
 }
@@ -245,11 +245,15 @@ func listen(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	return listener, nil
 }
 
-func openOverlay(l mount.Layout, readOnly bool, locks []*os.File) (*overlay.FS, error) {
+func (d *daemon) openOverlay(locks []*os.File) (*overlay.FS, error) {
+	l := d.layout
 	if err := makeDirs(l); err != nil {
 		return nil, err
 	}
-	fsys, err := overlay.Open(overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: readOnly, Locks: locks})
+	fsys, err := overlay.Open(overlay.Options{
+		Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: d.opts.readOnly, Locks: locks,
+		Warn: func(err error) { d.log.WithError(err).Warn("more memory than usual is in use") },
+	})
 	return fsys, refusal(err, l)
 }
 
