@@ -6,7 +6,7 @@ PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 TOOLS       = $(CURDIR)/dist/tools
 FUZZTIME    = 1m
 
-.PHONY: help build demo test bench fuzz lint check-cross packages clean
+.PHONY: help build demo test test-fewnodes bench fuzz lint check-cross packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: packages ## a real nix-build in /nix over nixnfsd, in a small guest machin
 
 test: packages ## every test, and how many there were
 	@go run ./internal/testcount -race -timeout 75m ./...
+
+test-fewnodes: ## the overlay's tests with next to no object in memory, less those that it makes no odds to
+	@go run ./internal/testcount -race -tags fewnodes -skip 'Matrix|Journal|Memory|Fsck|NoSpace|Exact|Confused|Fuzz' ./overlay
 
 bench: build ## nixnfsd beside its peers, a bare server and the system calls; BENCH=-help lists flags
 	@go build -o dist/bench ./integration/bench && dist/bench $(BENCH)
