@@ -92,3 +92,30 @@ func TestLostJournalKeepsNodes(t *testing.T) {
 		t.Errorf("of %d nodes are left %d", before, n)
 	}
 }
+
+// To find out where the places are of a file with many names takes work for each of them once.
+func TestSettleManyNames(t *testing.T) {
+	const names = 500
+	fs := openOver(t, "f")
+	var a, dir Attr
+	if _, err := fs.Lookup(fs.Root(), []byte("f"), &a, &dir); err != nil {
+		t.Fatal(err)
+	}
+	for i := range names {
+		var w Change
+		if _, err := fs.Link(blocking, a.ID, fs.Root(), fmt.Append(nil, i), &a, &w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := fs.nodes.get(a.ID)
+	known := n.countPlaces()
+	allocs := testing.AllocsPerRun(1, func() {
+		n.loose.Store(true)
+		if err := fs.settlePlaces(n); err != nil {
+			t.Error(err)
+		}
+	})
+	if most := 10.0 * names; allocs > most || n.countPlaces() != known {
+		t.Errorf("%v allocations, want %v at most; %d places, want %d", allocs, most, n.countPlaces(), known)
+	}
+}

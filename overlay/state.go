@@ -3,6 +3,7 @@ package overlay
 import (
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -50,41 +51,80 @@ func (fs *FS) settleFrom(n *node, asked *asked) error {
 	if !n.loose.Load() {
 		return nil
 	}
-	for p := n.places.Load(); p != nil; p = p.next {
-		if p.parent == fs.index || p.parent == fs.silly.dir {
-			continue
-		}
-		if err := fs.settlePlace(n, p); err != nil {
-			return err
-		}
+	if err := fs.settle(n); err != nil {
+		return err
 	}
 	n.loose.Store(false)
 	return fs.attachLinks(n)
 }
 
-func (fs *FS) settlePlace(n *node, p *place) error {
-	name := []byte(p.plain())
+// settle replaces an object's places by those that are there, all at once: a file can have
+// thousands.
+func (fs *FS) settle(n *node) error {
+	for {
+		old := n.places.Load()
+		there, gone, err := fs.findPlaces(n, old)
+		if err != nil {
+			return err
+		}
+		if n.places.CompareAndSwap(old, there) {
+			for _, p := range gone {
+				fs.nodes.orphan(p.parent)
+			}
+			return nil
+		}
+	}
+}
+
+// findPlaces gives an object's places with the layers that they are in, and those that are
+// gone. The first is in the highest layer that has one.
+func (fs *FS) findPlaces(n *node, old *place) (first *place, gone []*place, err error) {
+	var there []*place
+	for p := old; p != nil; p = p.next {
+		q, err := fs.findPlace(n, p)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case q == nil:
+			gone = append(gone, p)
+			continue
+		}
+		there = append(there, q)
+		if q.layer < there[0].layer {
+			there[0], there[len(there)-1] = q, there[0]
+		}
+	}
+	for _, p := range slices.Backward(there) {
+		p.next = first
+		first = p
+	}
+	return first, gone, nil
+}
+
+// findPlace gives a place with the layer that it is in, or nil where it is gone.
+func (fs *FS) findPlace(n *node, p *place) (*place, error) {
+	q := &place{parent: p.parent, name: p.name, layer: p.layer}
+	if p.parent == fs.index || p.parent == fs.silly.dir {
+		return q, nil
+	}
 	var f found
 	err := fs.find(p.parent, cString(p.name), &f)
 	if err == nil {
 		var id ID
-		if id, err = fs.idOf(p.parent, name, &f); err == nil && id != n.id {
+		if id, err = fs.idOf(p.parent, []byte(p.plain()), &f); err == nil && id != n.id {
 			err = syscall.ESTALE
 		}
 	}
 	switch err {
 	case nil:
-		fs.nodes.dropPlace(n, p.parent, name)
-		n.addPlace(p.parent, name, f.layer)
-		if f.layer == 0 {
+		if q.layer = f.layer; f.layer == 0 {
 			n.setBehind(fs.identity(0, &f.st))
 		}
+		return q, nil
 	case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE:
-		fs.nodes.dropPlace(n, p.parent, name)
-	default:
-		return err
+		return nil, nil
 	}
-	return nil
+	return nil, err
 }
 
 // dump gives the records of what is in memory.
