@@ -191,7 +191,7 @@ func (p *plainFS) Setattr(_ overlay.Caller, id overlay.ID, s *overlay.SetAttr, w
 	return unix.UtimesNanoAt(unix.AT_FDCWD, path, now, 0)
 }
 
-func (p *plainFS) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+func (p *plainFS) Lookup(_ overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
 	d, err := p.dir(dir, dirAttr)
 	if err != nil {
 		return false, err

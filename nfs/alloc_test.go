@@ -29,7 +29,7 @@ func hotCalls(t testing.TB) (*Server, []hotCall) {
 	}
 	t.Cleanup(func() { o.Close() })
 	var file, root overlay.Attr
-	if _, err := o.Lookup(o.Root(), []byte("file"), &file, &root); err != nil {
+	if _, err := o.Lookup(overlay.Caller{MayBlock: true}, o.Root(), []byte("file"), &file, &root); err != nil {
 		t.Fatal(err)
 	}
 	call := func(name string, proc uint32, a *args) hotCall {

@@ -73,8 +73,8 @@ func (f *fakeFS) Setattr(c overlay.Caller, id overlay.ID, _ *overlay.SetAttr, w 
 	return f.change("setattr", c, id, w)
 }
 
-func (f *fakeFS) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
-	if err := f.before("lookup", overlay.Caller{}); err != nil {
+func (f *fakeFS) Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+	if err := f.before("lookup", c); err != nil {
 		return false, err
 	}
 	if err := f.fill(dir, dirAttr); err != nil {

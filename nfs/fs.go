@@ -28,7 +28,7 @@ type FS interface {
 	Setattr(c overlay.Caller, id overlay.ID, s *overlay.SetAttr, w *overlay.Change) error
 	// Lookup fills child, and dir's attributes where it can, on errors too:
 	// hasDir says whether it could. "." and ".." are names here.
-	Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (hasDir bool, err error)
+	Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (hasDir bool, err error)
 	// Readlink appends the link's target to buf.
 	Readlink(id overlay.ID, buf []byte, a *overlay.Attr) (target []byte, err error)
 	// Read fills p from off and gives the attributes after. eof is set when the

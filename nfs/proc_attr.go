@@ -32,7 +32,7 @@ func decodeLookup(q *request) {
 }
 
 func runLookup(q *request) (err error) {
-	q.hasAttr, err = q.srv.fs.Lookup(q.id, q.name, &q.attr, &q.dirAttr)
+	q.hasAttr, err = q.srv.fs.Lookup(q.caller, q.id, q.name, &q.attr, &q.dirAttr)
 	return err
 }
 

@@ -35,11 +35,19 @@ func (q *request) began(t overlay.Time) bool {
 	return t.Sec*1e9+int64(t.Nsec) >= q.once.since-slack
 }
 
-// named gives the attributes of what has a name, unless they are from before the call.
-func (q *request) named(dir overlay.ID, name []byte, a *overlay.Attr) bool {
+// has gives the attributes of what has a name. It may wait for a moment: a call in doubt is
+// rare, and settled once.
+func (q *request) has(dir overlay.ID, name []byte, a *overlay.Attr) bool {
 	var d overlay.Attr
-	_, err := q.srv.fs.Lookup(dir, name, a, &d)
-	return err == nil && q.began(a.Ctime)
+	c := q.caller
+	c.MayBlock = true
+	_, err := q.srv.fs.Lookup(c, dir, name, a, &d)
+	return err == nil
+}
+
+// named is has, for what is not from before the call.
+func (q *request) named(dir overlay.ID, name []byte, a *overlay.Attr) bool {
+	return q.has(dir, name, a) && q.began(a.Ctime)
 }
 
 // now makes w tell how an object is, without saying how it was: clients then look anew.
@@ -96,12 +104,9 @@ func settleRemove(q *request, st status) bool {
 // directories changed. Its own ctime tells nothing: POSIX leaves it to the file system whether
 // a rename changes that, and HFS+ of many Linux kernels does not.
 func settleRename(q *request, st status) bool {
-	var a, d overlay.Attr
-	if st != statusNoEnt || !q.now(q.id, &q.w) || !q.now(q.id2, &q.w2) {
-		return false
-	}
-	_, err := q.srv.fs.Lookup(q.id2, q.name2, &a, &d)
-	return err == nil && q.began(q.w.Post.Ctime) && q.began(q.w2.Post.Ctime)
+	var a overlay.Attr
+	return st == statusNoEnt && q.now(q.id, &q.w) && q.now(q.id2, &q.w2) && q.has(q.id2, q.name2, &a) &&
+		q.began(q.w.Post.Ctime) && q.began(q.w2.Post.Ctime)
 }
 
 // settleLink: the name is the object's.

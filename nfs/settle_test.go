@@ -134,8 +134,8 @@ func TestLateStamps(t *testing.T) {
 // unstamped is a file system that does not change the ctime of what is renamed.
 type unstamped struct{ *overlay.FS }
 
-func (u unstamped) Lookup(dir overlay.ID, name []byte, a, d *overlay.Attr) (bool, error) {
-	has, err := u.FS.Lookup(dir, name, a, d)
+func (u unstamped) Lookup(c overlay.Caller, dir overlay.ID, name []byte, a, d *overlay.Attr) (bool, error) {
+	has, err := u.FS.Lookup(c, dir, name, a, d)
 	a.Ctime = overlay.Time{Sec: 1}
 	return has, err
 }

@@ -19,7 +19,7 @@ func TestHotCallsDoNotAllocate(t *testing.T) {
 		var w overlay.Change
 		calls := map[string]func() error{
 			"getattr": func() error { return tr.Getattr(f.ID, &a) },
-			"lookup":  func() error { _, err := tr.Lookup(d.ID, name, &a, &dir); return err },
+			"lookup":  func() error { _, err := tr.Lookup(worker, d.ID, name, &a, &dir); return err },
 			"read":    func() error { _, _, err := tr.Read(worker, f.ID, b, 0, &a); return err },
 		}
 		if lowers == 0 {

@@ -128,10 +128,10 @@ func (tr *tree) stayInside(r *rand.Rand, outside string) {
 		}
 		return true
 	})
-	if _, err := tr.Lookup(dir, []byte("outside"), &a, &d); err == nil {
+	if _, err := tr.Lookup(worker, dir, []byte("outside"), &a, &d); err == nil {
 		tr.t.Error("a file outside was found")
 	}
-	if _, err := tr.Lookup(dir, someName(r), &a, &d); err != nil {
+	if _, err := tr.Lookup(worker, dir, someName(r), &a, &d); err != nil {
 		return
 	}
 	b := make([]byte, 1000)

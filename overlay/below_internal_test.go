@@ -34,7 +34,7 @@ func openThree(t *testing.T, files ...string) *FS {
 // sizeOf is the size of what a name in the root stands for; it is that of its path in the layers.
 func (fs *FS) sizeOf(name string) (uint64, error) {
 	var a, dir Attr
-	_, err := fs.Lookup(fs.Root(), []byte(name), &a, &dir)
+	_, err := fs.Lookup(blocking, fs.Root(), []byte(name), &a, &dir)
 	return a.Size, err
 }
 

@@ -52,7 +52,7 @@ func check(b *testing.B, err error) {
 func (x *benched) find(b *testing.B, dir overlay.ID, name string) overlay.ID {
 	b.Helper()
 	var a, d overlay.Attr
-	_, err := x.Lookup(dir, []byte(name), &a, &d)
+	_, err := x.Lookup(worker, dir, []byte(name), &a, &d)
 	check(b, err)
 	return a.ID
 }
@@ -67,7 +67,7 @@ func (x *benched) benchmarks() map[string]func() error {
 	}
 	return map[string]func() error{
 		"Getattr":     func() error { return x.Getattr(x.file, &a) },
-		"Lookup":      func() error { _, err := x.Lookup(x.dir, []byte("f"), &a, &d); return err },
+		"Lookup":      func() error { _, err := x.Lookup(worker, x.dir, []byte("f"), &a, &d); return err },
 		"Readlink":    func() error { _, err := x.Readlink(x.link, buf[:0], &a); return err },
 		"Read 4 KiB":  read(4 << 10),
 		"Read 64 KiB": read(64 << 10),

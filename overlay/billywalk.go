@@ -12,13 +12,14 @@ const maxLinks = 40
 // walker resolves paths.
 type walker struct {
 	o     *FS
+	who   Caller
 	links int
 }
 
 // resolve gives the object that a path leads to. It follows a link at the end
 // where follow says so.
 func (b *billyFS) resolve(name string, follow bool) (Attr, error) {
-	w := walker{o: b.o}
+	w := walker{o: b.o, who: b.who}
 	return w.walk(b.o.Root(), name, follow)
 }
 
@@ -46,7 +47,7 @@ func (w *walker) step(dir ID, name string, a *Attr) error {
 		return err
 	}
 	var d Attr
-	_, err := w.o.Lookup(dir, []byte(name), a, &d)
+	_, err := w.o.Lookup(w.who, dir, []byte(name), a, &d)
 	return err
 }
 

@@ -11,7 +11,7 @@ import (
 func lookupRoot(t *testing.T, fs *FS, name string) Attr {
 	t.Helper()
 	var a, dir Attr
-	if _, err := fs.Lookup(fs.Root(), []byte(name), &a, &dir); err != nil {
+	if _, err := fs.Lookup(blocking, fs.Root(), []byte(name), &a, &dir); err != nil {
 		t.Fatal(err)
 	}
 	return a

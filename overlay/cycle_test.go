@@ -40,7 +40,7 @@ func TestSwappedAndRemoved(t *testing.T) {
 	tr.mustRefresh()
 	for _, id := range []overlay.ID{d, e} {
 		var a, dir overlay.Attr
-		if _, err := tr.Lookup(id, []byte("x"), &a, &dir); err == nil {
+		if _, err := tr.Lookup(worker, id, []byte("x"), &a, &dir); err == nil {
 			t.Errorf("%v is there", id)
 		}
 	}

@@ -42,7 +42,7 @@ func benchOpen(b *testing.B, o overlay.Options) (fs *overlay.FS, dir overlay.ID)
 
 func benchLookup(b *testing.B, fs *overlay.FS, dir overlay.ID, name string) overlay.ID {
 	var a, da overlay.Attr
-	if _, err := fs.Lookup(dir, []byte(name), &a, &da); err != nil {
+	if _, err := fs.Lookup(worker, dir, []byte(name), &a, &da); err != nil {
 		b.Fatal(err)
 	}
 	return a.ID
@@ -63,7 +63,7 @@ func BenchmarkHot(b *testing.B) {
 	})
 	b.Run("lookup", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := fs.Lookup(dir, name, &a, &da); err != nil {
+			if _, err := fs.Lookup(worker, dir, name, &a, &da); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -20,7 +20,7 @@ func TestCrowd(t *testing.T) {
 	meet := func() {
 		for _, name := range names {
 			var a, dir Attr
-			if _, err := fs.Lookup(fs.Root(), []byte(name), &a, &dir); err != nil {
+			if _, err := fs.Lookup(blocking, fs.Root(), []byte(name), &a, &dir); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -58,7 +58,7 @@ func (fs *FS) sweepAgain() {
 func TestSettleBesideChange(t *testing.T) {
 	fs := openOver(t, "f")
 	var a, dir Attr
-	if _, err := fs.Lookup(fs.Root(), []byte("f"), &a, &dir); err != nil {
+	if _, err := fs.Lookup(blocking, fs.Root(), []byte("f"), &a, &dir); err != nil {
 		t.Fatal(err)
 	}
 	n := fs.nodes.get(a.ID)
@@ -75,7 +75,7 @@ func TestLostJournalKeepsNodes(t *testing.T) {
 	fs := openOver(t, "f", "g", "h")
 	var a, dir Attr
 	for _, name := range []string{"f", "g", "h"} {
-		if _, err := fs.Lookup(fs.Root(), []byte(name), &a, &dir); err != nil {
+		if _, err := fs.Lookup(blocking, fs.Root(), []byte(name), &a, &dir); err != nil {
 			t.Fatal(err)
 		}
 	}

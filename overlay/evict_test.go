@@ -76,7 +76,7 @@ func (tr *tree) tell(dir overlay.ID, path string, ids map[string]overlay.ID) map
 	tr.t.Helper()
 	for _, name := range tr.list(dir) {
 		var a, d overlay.Attr
-		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+		if _, err := tr.Lookup(worker, dir, []byte(name), &a, &d); err != nil {
 			tr.t.Fatal(err)
 		}
 		ids[path+"/"+name] = a.ID
@@ -145,7 +145,7 @@ func TestEvictedBesideCalls(t *testing.T) {
 				var a, dir overlay.Attr
 				var w overlay.Change
 				id := ids["/"+name]
-				if _, err := tr.Lookup(d, []byte(name), &a, &dir); err != nil || a.ID != id {
+				if _, err := tr.Lookup(overlay.Caller{MayBlock: true}, d, []byte(name), &a, &dir); err != nil || a.ID != id {
 					t.Errorf("%s is %v, was %v, %v", name, a.ID, id, err)
 				}
 				if i%7 == worker {

@@ -167,7 +167,7 @@ func (w *wild) step() {
 	dir, name := w.id(), w.client()
 	switch w.n(11) {
 	case 0, 1:
-		_, err = w.Lookup(dir, name, &a, &d)
+		_, err = w.Lookup(worker, dir, name, &a, &d)
 		w.met(&a, err)
 	case 2:
 		err = w.listWild(dir)

@@ -96,7 +96,7 @@ func TestLastNameThatShows(t *testing.T) {
 	for range 2 {
 		var a, d overlay.Attr
 		wantErr(t, tr.Getattr(f.ID, &a), syscall.ESTALE)
-		_, err := tr.Lookup(f.ID, []byte("x"), &a, &d)
+		_, err := tr.Lookup(worker, f.ID, []byte("x"), &a, &d)
 		wantErr(t, err, syscall.ESTALE)
 		tr.reopen()
 	}

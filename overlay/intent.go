@@ -190,7 +190,7 @@ func (fs *FS) upperPlace(path string, what ID) (d *node, name *byte, err error) 
 	names := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for _, name := range names[:len(names)-1] {
 		var st sysStat
-		d, err = fs.lookup(d, []byte(name), &st)
+		d, err = fs.lookup(Caller{MayBlock: true}, d, []byte(name), &st)
 		if err == nil && !d.isDir() {
 			err = syscall.ENOTDIR
 		}

@@ -59,11 +59,11 @@ func TestRenameCutShort(t *testing.T) {
 				fs = mustOpen(t, o)
 				defer fs.Close()
 				var st sysStat
-				m, err := fs.lookup(mustNames(t, fs, "d").node, []byte("a"), &st)
+				m, err := fs.lookup(blocking, mustNames(t, fs, "d").node, []byte("a"), &st)
 				if steps == 0 && (err != nil || m.id != n.id) || steps == 1 && err == nil {
 					t.Errorf("the old name gives %v, %v", m, err)
 				}
-				m, err = fs.lookup(mustNames(t, fs, "e").node, []byte("b"), &st)
+				m, err = fs.lookup(blocking, mustNames(t, fs, "e").node, []byte("b"), &st)
 				if err != nil || (m.id == n.id) != (steps == 1) {
 					t.Errorf("the new name gives %v, %v", m, err)
 				}
@@ -109,7 +109,7 @@ func mustOpen(t *testing.T, o Options) *FS {
 func mustNames(t *testing.T, fs *FS, name string) *names {
 	t.Helper()
 	var st sysStat
-	n, err := fs.lookup(fs.root, []byte(name), &st)
+	n, err := fs.lookup(blocking, fs.root, []byte(name), &st)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ const copyOfSeveral = "a copy with several names"
 func (tr *tree) describe(dir overlay.ID, path string, into map[string]string) {
 	for _, name := range tr.list(dir) {
 		var a, d overlay.Attr
-		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+		if _, err := tr.Lookup(worker, dir, []byte(name), &a, &d); err != nil {
 			tr.t.Errorf("%s/%s: %v", path, name, err)
 			continue
 		}

@@ -100,9 +100,9 @@ func (fs *FS) findBelow(d *node, name *byte, f *found) error {
 }
 
 // lookup gives the object that a name stands for, and its attributes.
-func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
+func (fs *FS) lookup(c Caller, d *node, name []byte, st *sysStat) (*node, error) {
 	for range maxRetries {
-		n, err := fs.lookupOnce(d, name, st)
+		n, err := fs.lookupOnce(c, d, name, st)
 		if err != errReplaced {
 			return n, err
 		}
@@ -114,13 +114,13 @@ func (fs *FS) lookup(d *node, name []byte, st *sysStat) (*node, error) {
 // was found.
 var errReplaced = errors.New("name was replaced")
 
-func (fs *FS) lookupOnce(d *node, name []byte, st *sysStat) (*node, error) {
-	var c cName
+func (fs *FS) lookupOnce(c Caller, d *node, name []byte, st *sysStat) (*node, error) {
+	var cn cName
 	var f found
 	var n *node
-	err := fs.find(d, c.set(name), &f)
+	err := fs.find(d, cn.set(name), &f)
 	if err == nil {
-		n, err = fs.meet(d, name, &f, false)
+		n, err = fs.meet(c, d, name, &f, false)
 	} else {
 		n, err = fs.findSilly(d, name, &f, err)
 	}
@@ -136,12 +136,12 @@ func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
 	if err := fs.find(d, c.set(name), f); err != nil {
 		return fs.findSilly(d, name, f, err)
 	}
-	return fs.meet(d, name, f, true)
+	return fs.meet(Caller{}, d, name, f, true)
 }
 
 // meet gives the node of what was found under a name and makes it known there. Without
 // the directory's lock it can give errReplaced.
-func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
+func (fs *FS) meet(c Caller, d *node, name []byte, f *found, locked bool) (*node, error) {
 	id, err := fs.idOf(d, name, f)
 	if err != nil {
 		return nil, err
@@ -150,20 +150,20 @@ func (fs *FS) meet(d *node, name []byte, f *found, locked bool) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fs.meetKnown(n, d, name, id, f, locked)
+	return fs.meetKnown(c, n, d, name, id, f, locked)
 }
 
 // meetKnown is meet for who has the node; nil: there is none.
-func (fs *FS) meetKnown(n, d *node, name []byte, id ID, f *found, locked bool) (_ *node, err error) {
+func (fs *FS) meetKnown(c Caller, n, d *node, name []byte, id ID, f *found, locked bool) (_ *node, err error) {
 	if n != nil {
 		if err := fs.settlePlaces(n); err != nil {
 			return nil, err
 		}
 	}
 	if n == nil || n.typ != f.st.typ() {
-		n, err = fs.greet(d, name, id, f, locked)
+		n, err = fs.greet(c, d, name, id, f, locked)
 	} else if n.hasPlace(d, name) == nil {
-		err = fs.meetAgain(n, d, name, f, locked)
+		err = fs.meetAgain(c, n, d, name, f, locked)
 	}
 	if err != nil {
 		return nil, err
@@ -190,11 +190,11 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 }
 
 // greet makes the node of an object that is met for the first time.
-func (fs *FS) greet(d *node, name []byte, id ID, f *found, locked bool) (*node, error) {
+func (fs *FS) greet(c Caller, d *node, name []byte, id ID, f *found, locked bool) (*node, error) {
 	n, made := fs.nodes.intern(id, f.st.typ(), newPlace(d, name, f.layer))
 	if !made { // by another who was faster, perhaps under another name
 		if n.hasPlace(d, name) == nil {
-			return n, fs.meetAgain(n, d, name, f, locked)
+			return n, fs.meetAgain(c, n, d, name, f, locked)
 		}
 		return n, nil
 	}
@@ -235,15 +235,17 @@ func (fs *FS) stillBelow(d *node, name []byte, layer int) bool {
 }
 
 // meetAgain makes one more name of a known object known. The name is looked at
-// again under the directory's lock: without it the object could have been renamed
-// since, and would be given a name that it has lost.
-func (fs *FS) meetAgain(n, d *node, name []byte, f *found, locked bool) error {
+// again under the directory's lock, which c may have to wait for: without it the object
+// could have been renamed since, and would be given a name that it has lost.
+func (fs *FS) meetAgain(c Caller, n, d *node, name []byte, f *found, locked bool) error {
 	if !locked {
-		d.mu.Lock()
+		if err := acquire(c, &d.mu); err != nil {
+			return err
+		}
 		defer d.mu.Unlock()
-		var c cName
+		var cn cName
 		was := f.st.ino
-		if err := fs.find(d, c.set(name), f); err != nil {
+		if err := fs.find(d, cn.set(name), f); err != nil {
 			return err
 		}
 		if f.st.ino != was {
@@ -302,7 +304,7 @@ func (fs *FS) attachIndex(n *node) error {
 
 // Lookup gives the object called name in dir, "." and ".." included; above the
 // root is the root. dirAttr is filled when hasDir.
-func (fs *FS) Lookup(dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, err error) {
+func (fs *FS) Lookup(c Caller, dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, err error) {
 	defer leave(fs.enter(dir))
 	d, err := fs.dirNode(dir)
 	if err != nil {
@@ -320,7 +322,7 @@ func (fs *FS) Lookup(dir ID, name []byte, child, dirAttr *Attr) (hasDir bool, er
 		n = d.parent()
 		err = fs.stat(n, &st)
 	default:
-		n, err = fs.lookup(d, fs.stored(name), &st)
+		n, err = fs.lookup(c, d, fs.stored(name), &st)
 	}
 	if err != nil {
 		return true, err

@@ -217,7 +217,7 @@ func (in *names) born(name []byte, st *sysStat) (*node, error) {
 	if in.fs.marked {
 		in.fs.origins.put(id, id)
 	}
-	n, err := in.fs.meetKnown(in.fs.nodes.get(id), in.node, name, id, &f, true)
+	n, err := in.fs.meetKnown(Caller{}, in.fs.nodes.get(id), in.node, name, id, &f, true)
 	if err == nil {
 		in.relist(name, n.id.Fileid)
 	}
@@ -227,7 +227,7 @@ func (in *names) born(name []byte, st *sysStat) (*node, error) {
 // reuse answers a CREATE of a file that exists.
 func (fs *FS) reuse(c Caller, d *node, name []byte, how *CreateHow, s *SetAttr, child *Attr) error {
 	var st sysStat
-	n, err := fs.lookup(d, name, &st)
+	n, err := fs.lookup(c, d, name, &st)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func openMany(t testing.TB, o overlay.Options) (fs *overlay.FS, store overlay.ID
 		t.Fatal(err)
 	}
 	var a, dir overlay.Attr
-	if _, err := fs.Lookup(fs.Root(), []byte("store"), &a, &dir); err != nil {
+	if _, err := fs.Lookup(worker, fs.Root(), []byte("store"), &a, &dir); err != nil {
 		t.Fatal(err)
 	}
 	return fs, a.ID
@@ -145,7 +145,7 @@ func BenchmarkLookupManyLowers(b *testing.B) {
 		}
 		start := time.Now()
 		for _, name := range names {
-			if _, err := fs.Lookup(store, name, &a, &dir); err != nil {
+			if _, err := fs.Lookup(worker, store, name, &a, &dir); err != nil {
 				b.Fatal(err)
 			}
 		}

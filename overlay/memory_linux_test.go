@@ -124,7 +124,7 @@ func touchAll(t *testing.T, order string) {
 		dir := tr.walk(fmt.Sprint(d))
 		for f := range min(filesInDir, o.Files-d*filesInDir) {
 			var a, da overlay.Attr
-			if _, err := tr.Lookup(dir.ID, []byte(fileName(f)), &a, &da); err != nil {
+			if _, err := tr.Lookup(worker, dir.ID, []byte(fileName(f)), &a, &da); err != nil {
 				t.Fatal(err)
 			}
 			if f%100 == 0 {

@@ -91,7 +91,7 @@ func (tr *tree) tryWalk(names ...string) (a overlay.Attr, err error) {
 	a.ID = tr.Root()
 	for _, name := range names {
 		var dir overlay.Attr
-		if _, err := tr.Lookup(a.ID, []byte(name), &a, &dir); err != nil {
+		if _, err := tr.Lookup(worker, a.ID, []byte(name), &a, &dir); err != nil {
 			return a, err
 		}
 	}

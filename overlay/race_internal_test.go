@@ -44,17 +44,50 @@ func TestMeetAfterRemoval(t *testing.T) {
 	}
 	var a Attr
 	var w Change
-	if _, err := fs.Lookup(fs.Root(), name, &a, &w.Post); err != nil {
+	if _, err := fs.Lookup(blocking, fs.Root(), name, &a, &w.Post); err != nil {
 		t.Fatal(err)
 	}
 	if err := fs.Remove(blocking, fs.Root(), name, &w); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fs.meet(fs.root, name, &early, false); err != errReplaced {
+	if _, err := fs.meet(blocking, fs.root, name, &early, false); err != errReplaced {
 		t.Errorf("error is %v, want %v", err, errReplaced)
 	}
 	if err := fs.Getattr(a.ID, &a); err != syscall.ESTALE {
 		t.Errorf("the removed file's handle gives %v", err)
+	}
+}
+
+// Who others wait for does not wait for a directory's lock to look up another name of a file
+// that is known, which is put down under the lock.
+func TestMeetAgainWaitsForNobody(t *testing.T) {
+	fs := openOver(t)
+	var a, dir Attr
+	var w Change
+	if err := fs.Create(blocking, fs.Root(), []byte("a"), &CreateHow{}, &a, &w); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(fs.layers[0].path+"/a", fs.layers[0].path+"/b"); err != nil {
+		t.Fatal(err)
+	}
+	look := func(c Caller) error {
+		_, err := fs.Lookup(c, fs.Root(), []byte("b"), &a, &dir)
+		return err
+	}
+	fs.root.mu.Lock()
+	if err := look(Caller{}); err != ErrWouldBlock {
+		t.Errorf("beside a change of the directory: got %v", err)
+	}
+	waited := make(chan error)
+	go func() { waited <- look(blocking) }()
+	fs.root.mu.Unlock()
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+	fs.root.mu.Lock()
+	defer fs.root.mu.Unlock()
+	if err := look(Caller{}); err != nil {
+		t.Errorf("once it is known: got %v", err)
 	}
 }
 
@@ -80,7 +113,7 @@ func TestMeetLinksAtOnce(t *testing.T) {
 		for _, name := range []string{"a", "b"} {
 			wg.Go(func() {
 				var child, dir Attr
-				if _, err := fs.Lookup(fs.Root(), []byte(name), &child, &dir); err != nil {
+				if _, err := fs.Lookup(blocking, fs.Root(), []byte(name), &child, &dir); err != nil {
 					t.Error(err)
 				}
 			})
@@ -103,7 +136,7 @@ func TestCopyUpFails(t *testing.T) {
 	}
 	var a, b Attr
 	var w Change
-	if _, err := fs.Lookup(fs.Root(), []byte("f"), &a, &b); err != nil {
+	if _, err := fs.Lookup(blocking, fs.Root(), []byte("f"), &a, &b); err != nil {
 		t.Fatal(err)
 	}
 	// A directory that came behind the server's back is in the way of the copy.

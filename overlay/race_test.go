@@ -147,7 +147,7 @@ func (tr *tree) change(r *rand.Rand) error {
 		_, err := tr.Readdir(worker, dir, 0, r.IntN(2) == 0, &a, func(*overlay.DirEntry) bool { return true })
 		return err
 	}
-	if _, err := tr.Lookup(dir, name, &a, &d); err != nil {
+	if _, err := tr.Lookup(worker, dir, name, &a, &d); err != nil {
 		return err
 	}
 	if r.IntN(3) == 0 {
@@ -187,7 +187,7 @@ func (tr *tree) someDir(r *rand.Rand) overlay.ID {
 	id := tr.Root()
 	for range r.IntN(4) {
 		var a, d overlay.Attr
-		if _, err := tr.Lookup(id, []byte{byte('a' + r.IntN(5))}, &a, &d); err == nil && a.IsDir() {
+		if _, err := tr.Lookup(worker, id, []byte{byte('a' + r.IntN(5))}, &a, &d); err == nil && a.IsDir() {
 			id = a.ID
 		}
 	}
@@ -336,7 +336,7 @@ func (tr *tree) consistent(dir overlay.ID, path string) {
 	plain := tr.fileids(dir)
 	for _, name := range tr.list(dir) {
 		var a, b, d overlay.Attr
-		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+		if _, err := tr.Lookup(worker, dir, []byte(name), &a, &d); err != nil {
 			tr.t.Errorf("%s/%s is listed: %v", path, name, err)
 			continue
 		}

@@ -6,7 +6,7 @@ import "syscall"
 // another name: a directory shows the same under any.
 func (fs *FS) raise(c Caller, d *node, name []byte) (*node, error) {
 	var st sysStat
-	n, err := fs.lookup(d, name, &st)
+	n, err := fs.lookup(c, d, name, &st)
 	if err != nil {
 		return nil, err
 	}

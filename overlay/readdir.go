@@ -275,13 +275,14 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 	if err != nil {
 		return false, err
 	}
-	p := pager{fs: fs, d: d, self: dirAttr, l: l, attrs: attrs, emit: emit}
+	p := pager{fs: fs, c: c, d: d, self: dirAttr, l: l, attrs: attrs, emit: emit}
 	return p.page(cookie)
 }
 
 // pager gives one page of a listing.
 type pager struct {
 	fs    *FS
+	c     Caller
 	d     *node
 	self  *Attr // d's
 	l     *listing
@@ -333,7 +334,7 @@ func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 	p.entry = DirEntry{Name: shown, Fileid: fileid, Cookie: e.cookie}
 	if p.attrs {
 		var st sysStat
-		n, err := p.fs.lookup(p.d, name, &st)
+		n, err := p.fs.lookup(p.c, p.d, name, &st)
 		switch {
 		case err == syscall.ENOENT:
 			return true, nil // removed behind the listing

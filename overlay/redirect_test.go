@@ -105,7 +105,7 @@ func (tr *tree) showsIn(dir overlay.ID, path string) (all string) {
 	tr.t.Helper()
 	for _, name := range tr.list(dir) {
 		var a, d overlay.Attr
-		if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+		if _, err := tr.Lookup(worker, dir, []byte(name), &a, &d); err != nil {
 			tr.t.Errorf("%s%s: %v", path, name, err)
 		} else if a.IsDir() {
 			all += " " + path + name + "/" + tr.showsIn(a.ID, path+name+"/")

@@ -62,7 +62,7 @@ func (fs *FS) readyToMove(c Caller, from ID, name []byte, to ID, toName []byte) 
 // name, and under that name, since the two have to be exchanged. (A regular file is linked instead.)
 func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toName []byte) error {
 	var st sysStat
-	old, err := fs.lookup(dst, toName, &st)
+	old, err := fs.lookup(c, dst, toName, &st)
 	if err == syscall.ENOENT || err == nil && old.isDir() != n.isDir() {
 		return nil
 	}

@@ -231,7 +231,7 @@ func TestRemoveReadOnlyDirectoryOfWhiteouts(t *testing.T) {
 				}
 				for range 2 {
 					var a, d overlay.Attr
-					if _, err := tr.Lookup(dir, []byte(name), &a, &d); err != nil {
+					if _, err := tr.Lookup(worker, dir, []byte(name), &a, &d); err != nil {
 						t.Fatal(err)
 					}
 					if got := tr.list(a.ID); !slices.Equal(got, want) {

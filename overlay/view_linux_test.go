@@ -42,13 +42,13 @@ func (v view) walk(fs *overlay.FS, dir overlay.ID, at string) error {
 		return fmt.Errorf("list %q: %w", at, err)
 	}
 	if !slices.Contains(names, appleSilly) {
-		if _, err := fs.Lookup(dir, []byte(appleSilly), &a, new(overlay.Attr)); err == nil {
+		if _, err := fs.Lookup(worker, dir, []byte(appleSilly), &a, new(overlay.Attr)); err == nil {
 			names = append(names, appleSilly) // of an open file that was removed
 		}
 	}
 	for _, name := range names {
 		full := path.Join(at, name)
-		if _, err := fs.Lookup(dir, []byte(name), &a, new(overlay.Attr)); err != nil {
+		if _, err := fs.Lookup(worker, dir, []byte(name), &a, new(overlay.Attr)); err != nil {
 			return fmt.Errorf("look up %s: %w", full, err)
 		}
 		o, err := describe(fs, &a)

@@ -43,9 +43,9 @@ func (e *edited) Setattr(c overlay.Caller, id overlay.ID, s *overlay.SetAttr, w 
 	return err
 }
 
-func (e *edited) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+func (e *edited) Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
 	defer e.edit(child, dirAttr)
-	return e.FS.Lookup(dir, name, child, dirAttr)
+	return e.FS.Lookup(c, dir, name, child, dirAttr)
 }
 
 func (e *edited) Read(c overlay.Caller, id overlay.ID, p []byte, off uint64, a *overlay.Attr) (int, bool, error) {
@@ -286,10 +286,10 @@ func newHasty() func(nfs.FS) nfs.FS {
 	return func(fsys nfs.FS) nfs.FS { return &hasty{FS: fsys, asked: map[string]bool{}} }
 }
 
-func (h *hasty) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+func (h *hasty) Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ok, err := h.FS.Lookup(dir, name, child, dirAttr)
+	ok, err := h.FS.Lookup(c, dir, name, child, dirAttr)
 	if err == nil && !h.asked[string(name)] {
 		h.asked[string(name)] = true
 		err = syscall.ENOENT
@@ -300,12 +300,12 @@ func (h *hasty) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr
 // folding takes names for each other that differ in case.
 type folding struct{ nfs.FS }
 
-func (f folding) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
-	ok, err := f.FS.Lookup(dir, name, child, dirAttr)
+func (f folding) Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+	ok, err := f.FS.Lookup(c, dir, name, child, dirAttr)
 	if err == nil {
 		return ok, nil
 	}
-	return f.FS.Lookup(dir, []byte(strings.ToLower(string(name))), child, dirAttr)
+	return f.FS.Lookup(c, dir, []byte(strings.ToLower(string(name))), child, dirAttr)
 }
 
 // touching changes the mtime with each COMMIT.
@@ -390,9 +390,9 @@ func (r *reused) Setattr(c overlay.Caller, id overlay.ID, s *overlay.SetAttr, w 
 	return r.FS.Setattr(c, r.object(id), s, w)
 }
 
-func (r *reused) Lookup(dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
+func (r *reused) Lookup(c overlay.Caller, dir overlay.ID, name []byte, child, dirAttr *overlay.Attr) (bool, error) {
 	defer r.handle(child)
-	return r.FS.Lookup(dir, name, child, dirAttr)
+	return r.FS.Lookup(c, dir, name, child, dirAttr)
 }
 
 func (r *reused) Read(c overlay.Caller, id overlay.ID, p []byte, off uint64, a *overlay.Attr) (int, bool, error) {
