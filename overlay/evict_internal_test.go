@@ -98,7 +98,7 @@ func TestSettleManyNames(t *testing.T) {
 	const names = 500
 	fs := openOver(t, "f")
 	var a, dir Attr
-	if _, err := fs.Lookup(fs.Root(), []byte("f"), &a, &dir); err != nil {
+	if _, err := fs.Lookup(blocking, fs.Root(), []byte("f"), &a, &dir); err != nil {
 		t.Fatal(err)
 	}
 	for i := range names {

@@ -78,6 +78,15 @@ func TestMeetAgainWaitsForNobody(t *testing.T) {
 	if err := look(Caller{}); err != ErrWouldBlock {
 		t.Errorf("beside a change of the directory: got %v", err)
 	}
+	complete := func(e *DirEntry) bool {
+		if e.Attr == nil {
+			t.Errorf("%s is listed without its attributes", e.Name)
+		}
+		return true
+	}
+	if _, err := fs.Readdir(Caller{}, fs.Root(), 0, true, &dir, complete); err != ErrWouldBlock {
+		t.Errorf("listing beside a change of the directory: got %v", err)
+	}
 	waited := make(chan error)
 	go func() { waited <- look(blocking) }()
 	fs.root.mu.Unlock()

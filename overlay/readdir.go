@@ -338,6 +338,8 @@ func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 		switch {
 		case err == syscall.ENOENT:
 			return true, nil // removed behind the listing
+		case err == ErrWouldBlock:
+			return false, err
 		case err == nil:
 			p.fs.fill(n, &st, &p.attr)
 			p.entry.Attr, p.entry.Fileid = &p.attr, n.id.Fileid
