@@ -29,6 +29,9 @@ const (
 	refreshPath = "/v1/layers/refresh"
 )
 
+// fitTime bounds the look at the directories before a restart.
+const fitTime = 20 * time.Second
+
 // serverAnswer is what the server says of itself.
 type serverAnswer struct {
 	Version string    `json:"version"`
@@ -193,7 +196,7 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 	case <-ctx.Done():
 		return nil, errEnding
 	}
-	if err := o.mayFollow(arg.Program); err != nil {
+	if err := o.mayFollow(ctx, arg.Program); err != nil {
 		return nil, err
 	}
 	switch err := handover.Rehearse(ctx, arg.Program, os.Args[1:]); {
@@ -214,10 +217,21 @@ func (o *orders) restart(ctx context.Context, b json.RawMessage) (any, error) {
 // errEnding is an order's end when the server ends, or when there is nobody any more to read this.
 var errEnding = errors.New("the server is ending")
 
-func (o *orders) mayFollow(program string) error {
+// mayFollow asks fits, and waits for no directory that does not answer.
+func (o *orders) mayFollow(ctx context.Context, program string) error {
 	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.fits(program)
+	fits := o.fits
+	o.mu.RUnlock()
+	answer := make(chan error, 1)
+	go func() { answer <- fits(program) }()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return errEnding
+	case <-time.After(fitTime):
+		return errors.New("one of the server's directories does not answer")
+	}
 }
 
 // order gives the server an order that may be given twice: a restart can leave it without an

@@ -24,9 +24,10 @@ func newRestartCommand() *cobra.Command {
 		Short: "Put this program in the place of the running server's",
 		Long: `Have the running server give way to this program, as after an upgrade, with the
 flags that it was started with. Its process, its socket and all connections
-stay: clients wait for a moment, and programs in the mount go on. This program
-is tried first, and calls that take long are waited for while others are
-answered; if one of the two does not work out, the server serves on as before.
+stay: clients wait for a moment, and programs in the mount go on. This program,
+which may not lie in the mount, is tried first, and calls that take long are
+waited for while others are answered; if one of the two does not work out, the
+server serves on as before.
 Exit codes: 0 this program serves; 1 it does not; 4 no server runs.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
@@ -197,5 +198,30 @@ func TestNoRestartFromTheMount(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "lies in what this server serves") {
 			t.Errorf("%s: %v", program, err)
 		}
+	}
+}
+
+// A directory that does not answer, as one of a file system whose server is gone, holds up the
+// restart and no other order, and not the server's end.
+func TestRestartWithADirectoryThatHangs(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	o := newOrders(logrus.New())
+	asked := make(chan struct{})
+	o.use(nil, layersAnswer{}, func(string) error {
+		close(asked)
+		<-release
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- o.mayFollow(ctx, "program") }()
+	<-asked
+	if err := o.hold(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != errEnding {
+		t.Error(err)
 	}
 }
