@@ -188,7 +188,10 @@ func (j *journal) writeLocked(r *record, live int) bool {
 	if j.err != nil && !j.tryAgain() || len(r.name) > maxName {
 		return false
 	}
-	if !guarded(func() { j.err = j.put(r, live) }) {
+	switch ok := guarded(func() { j.err = j.put(r, live) }); {
+	case !ok && !j.cutShort():
+		j.err = errNoBlock
+	case !ok:
 		// What is in memory has to do. Where the files are cut short again meanwhile,
 		// nothing can be kept.
 		j.err = errCutShort
@@ -213,10 +216,30 @@ func (j *journal) tryAgain() bool {
 	return true
 }
 
-var errCutShort = errors.New("the files were cut short")
+var (
+	errCutShort = errors.New("the files were cut short")
+	// errNoBlock is what a fault tells of a file that is as long as it was: btrfs never
+	// writes a block in its place, and a full disk has no other.
+	errNoBlock = fmt.Errorf("store into the mapped files: %w", unix.ENOSPC)
+)
+
+// cutShort reports whether a file is shorter than its mapping.
+func (j *journal) cutShort() bool {
+	segment := j.segments()[j.base/segmentBytes]
+	if j.index == nil || segment == nil {
+		return true
+	}
+	index, err := os.Lstat(filepath.Join(j.dir, journalIndexName))
+	if err != nil || index.Size() < int64(len(j.index.bytes)) {
+		return true
+	}
+	log, err := segment.Stat()
+	return err != nil || log.Size() < int64(len(j.win))
+}
 
 // guarded calls f, which uses the mappings. It reports false when a file was cut short
-// behind our back: to touch where it was is a fault, and would end the process.
+// behind our back, or a full disk has no block for it: to touch what is not there is a fault,
+// and would end the process.
 // (To expect it costs 10 ns; a system call would take a hundred times as long.)
 func guarded(f func()) (ok bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

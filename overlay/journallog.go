@@ -116,8 +116,11 @@ func (j *journal) mapSegment(number, end int64) (ok bool, err error) {
 		return false, err
 	}
 	j.win, j.base = win, base
-	// Of a record that the process did not live to finish something can be left.
-	clear(win[end-base : min(size, end-base+maxRecord)])
+	// Of a record that the process did not live to finish something can be left. What is
+	// clear is not touched: a full disk may have no block for it; see errNoBlock.
+	if rest := win[end-base : min(size, end-base+maxRecord)]; slices.ContainsFunc(rest, func(b byte) bool { return b != 0 }) {
+		clear(rest)
+	}
 	return true, nil
 }
 
