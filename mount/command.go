@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// Where a server listens and what it exports, unless it is told otherwise.
+const (
+	DefaultListen = "127.0.0.1:12049"
+	DefaultExport = "/nix"
+)
+
 // Target is what is mounted, from where.
 type Target struct {
 	Server netip.AddrPort // where nfs and mount are both served
@@ -54,6 +60,18 @@ func (t Target) from() string {
 		return fmt.Sprintf("[%s]:%s", addr, t.Export)
 	}
 	return fmt.Sprintf("%s:%s", t.Server.Addr(), t.Export)
+}
+
+// serve is the command line of the server, but for its directories: those are not known.
+func (t Target) serve() string {
+	command := "nixnfsd serve"
+	if addr := t.Server.String(); addr != DefaultListen {
+		command += " --listen " + quote(addr)
+	}
+	if t.Export != DefaultExport {
+		command += " --export " + quote(t.Export)
+	}
+	return command
 }
 
 func (t Target) port() string { return strconv.Itoa(int(t.Server.Port())) }

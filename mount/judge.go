@@ -25,6 +25,8 @@ func judge(o *observation) Status {
 		s.notRunning(o)
 	case o.ours && s.Server.Up:
 		s.mounted(o)
+	case o.ours && o.stranger():
+		s.strangers(o)
 	case o.ours || errors.Is(o.other, ErrNoAnswer):
 		s.dead(o)
 	default:
@@ -58,7 +60,9 @@ func (s *Status) notMounted(o *observation) {
 	if o.noHelper {
 		s.add("there is no mount.nfs, which mounts NFS", "install it: Debian and Ubuntu have it in nfs-common, others in nfs-utils")
 	}
-	s.add("not mounted", "run: "+o.command())
+	if o.server == nil {
+		s.add("not mounted", "run: "+o.command())
+	}
 }
 
 func (s *Status) notRunning(o *observation) {
@@ -93,6 +97,21 @@ func (s *Status) dead(o *observation) {
 		fmt.Sprintf("start that server again, or be rid of the mount: %s", o.unmount()))
 }
 
+// strangers is a mount of another user's, or one of ours whose port he has taken: his server
+// does not let us in to tell.
+func (s *Status) strangers(o *observation) {
+	s.State = MountedElsewhere
+	s.Summary = fmt.Sprintf("%s is mounted from %s, where a program of another user's listens: uid %d", s.MountPoint, s.Server.Address, o.holder.UID)
+	s.add(fmt.Sprintf("the server of %s is not yours to look into", s.MountPoint),
+		fmt.Sprintf("check as uid %d or root; if the mount should be yours, what is written to it goes to that user: %s", o.holder.UID, o.unmount()))
+}
+
+// stranger reports whether an ordinary user's question got no answer where another's program
+// listens.
+func (o *observation) stranger() bool {
+	return o.self != 0 && o.holder.UID >= 0 && o.holder.UID != o.self
+}
+
 func (s *Status) elsewhere(o *observation) {
 	s.State = MountedElsewhere
 	what := fmt.Sprintf("%s (%s)", s.Mount.From, s.Mount.Type)
@@ -113,7 +132,7 @@ func (s *Status) noServer(o *observation) {
 			"stop that program, or give server and check another port with --listen")
 		return
 	}
-	s.add(what, "run: nixnfsd serve")
+	s.add(what, "run: "+o.target.serve())
 }
 
 // refused adds what a server that answers did not do for us.

@@ -27,7 +27,8 @@ const (
 	NotMounted State = "not-mounted"
 	// NotRunning is no server and no mount.
 	NotRunning State = "not-running"
-	// MountedElsewhere is something else at the mount point, which lives.
+	// MountedElsewhere is something else at the mount point, which lives, or a server of
+	// another user's at the address that it is mounted from.
 	MountedElsewhere State = "mounted-elsewhere"
 	// DeadMount is an NFS mount, ours or not, whose server is gone: it hangs
 	// whoever touches it.
@@ -97,13 +98,14 @@ type observation struct {
 	other  error  // what another NFS server of entry answers; nil: it lives
 	stat   error  // of the mount point, where it was safe to look
 	holder Holder // who has the port, when server is ErrNoAnswer
+	self   int    // uid of who looks
 	// noHelper: the system lacks the program that mount(8) runs for NFS.
 	noHelper bool
 }
 
 // Check looks once. An error is only what keeps it from looking at all.
 func (c *Checker) Check(ctx context.Context) (Status, error) {
-	o := observation{target: Target{Server: c.Addr, Export: c.Export}, goos: c.system(), holder: unknownHolder}
+	o := observation{target: Target{Server: c.Addr, Export: c.Export}, goos: c.system(), holder: unknownHolder, self: os.Getuid()}
 	var err error
 	if o.entry, err = c.find(ctx); err != nil {
 		return Status{}, err

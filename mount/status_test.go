@@ -320,6 +320,45 @@ func TestCommandsThatMend(t *testing.T) {
 	}
 }
 
+// TestMountOfAnotherUser is looked at by who is not let in: it lives, and nobody is told to
+// end its server or to be rid of it without a word on whose it is.
+func TestMountOfAnotherUser(t *testing.T) {
+	addr := netip.MustParseAddrPort("127.0.0.1:12049")
+	for _, tc := range []struct {
+		holder, self int
+		want         State
+	}{
+		{1000, 1001, MountedElsewhere},
+		{1000, 1000, DeadMount}, // ours, and stopped
+		{1000, 0, DeadMount},    // root would be let in
+		{-1, 1001, DeadMount},   // nobody listens
+	} {
+		s := judge(&observation{
+			target: Target{Server: addr, Export: "/nix"}, goos: "linux", entry: nfsEntry(addr), ours: true,
+			server: ErrNoAnswer, holder: Holder{UID: tc.holder}, self: tc.self,
+		})
+		if s.State != tc.want || len(s.Problems) == 0 {
+			t.Errorf("uid %d at the port, seen by %d: got %+v, want %s", tc.holder, tc.self, s, tc.want)
+		}
+		if s.State == MountedElsewhere && (strings.Contains(s.Summary, "hangs") || !strings.Contains(s.Problems[0].Mend, "uid 1000")) {
+			t.Errorf("got %+v", s)
+		}
+	}
+}
+
+func TestServeCommand(t *testing.T) {
+	tt := []struct{ addr, export, want string }{
+		{DefaultListen, DefaultExport, "nixnfsd serve"},
+		{"[::1]:1", DefaultExport, "nixnfsd serve --listen '[::1]:1'"},
+		{DefaultListen, "/a b", "nixnfsd serve --export '/a b'"},
+	}
+	for _, tc := range tt {
+		if got := (Target{Server: netip.MustParseAddrPort(tc.addr), Export: tc.export}).serve(); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
 func TestStatusAsJSON(t *testing.T) {
 	s, err := check(t, nobody(t), nil, func(context.Context, ...string) error { return nil })
 	if err != nil {

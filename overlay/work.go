@@ -33,9 +33,7 @@ func (fs *FS) openWork(o *Options) error {
 	if err := unix.Access(o.Upper, unix.W_OK|unix.X_OK); err != nil {
 		return &UnfitError{Dir: o.Upper, Reason: "cannot be written to", Err: err}
 	}
-	unfit := func(err error) error {
-		return &UnfitError{Dir: o.Work, Reason: "cannot be made the work directory", Err: err}
-	}
+	unfit := func(err error) error { return unfitOrFull(o.Work, "cannot be made the work directory", err) }
 	if err := os.MkdirAll(o.Work, 0o700); err != nil {
 		return unfit(err)
 	}
@@ -199,7 +197,7 @@ func (fs *FS) tryUpper(o *Options) error {
 	defer work.release()
 	var st sysStat
 	if err := sysFstat(work.fd, &st); err != nil || st.dev != fs.layers[0].dev {
-		return &UnfitError{Dir: o.Work, Reason: "is on another file system than " + o.Upper, Err: err}
+		return &UnfitError{Dir: o.Work, Reason: "is on another file system than " + o.Upper, Mend: "choose one on the same", Err: err}
 	}
 	name, other := cString(fs.tmpName()), cString(fs.tmpName())
 	fd, err := sysOpenAt(work.fd, name, openMake, 0o600)
@@ -242,8 +240,11 @@ func (fs *FS) assumeUpper() {
 }
 
 // unwritable says why nothing can be made in a directory.
-func unwritable(dir string, err error) error {
-	e := &UnfitError{Dir: dir, Reason: "cannot be written to", Err: err}
+func unwritable(dir string, err error) error { return unfitOrFull(dir, "cannot be written to", err) }
+
+// unfitOrFull says why a directory cannot be used: to make room where there is none.
+func unfitOrFull(dir, reason string, err error) error {
+	e := &UnfitError{Dir: dir, Reason: reason, Err: err}
 	if isFull(err) {
 		e.Mend = mendFull
 	}

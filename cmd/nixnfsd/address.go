@@ -7,11 +7,13 @@ import (
 	"path"
 
 	"github.com/spf13/pflag"
+
+	"github.com/nixnfsd/nixnfsd/mount"
 )
 
 const (
-	defaultListen = "127.0.0.1:12049"
-	defaultExport = "/nix"
+	defaultListen = mount.DefaultListen
+	defaultExport = mount.DefaultExport
 	// maxExport is MNTPATHLEN (RFC 1813 appendix I).
 	maxExport = 1024
 )

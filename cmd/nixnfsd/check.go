@@ -26,7 +26,8 @@ func newCheckCommand() *cobra.Command {
 be dead, and say what is wrong and how to mend it.
 
 Exit codes: 0 mounted and usable; 3 not mounted, mounted from elsewhere, or
-something is wrong with the mount; 4 no server answers, mounted or not.`,
+something is wrong with the mount; 4 no server answers, and nothing is mounted
+or the mount is dead.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checker, err := opts.checker()

@@ -258,7 +258,7 @@ func (o *dirOptions) orderOnce(ctx context.Context, method, path string, arg, re
 	case errors.Is(err, control.ErrNotRunning):
 		return &exitError{exitNotRunning, fmt.Errorf("no server runs with the state %s: start it, or give the --upper or --state that it was given", state)}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: it takes orders of its owner alone: run this as %s", err, mount.OwnerOf(state))
+		return fmt.Errorf("%w: it takes orders of its owner and root alone: run this as %s", err, mount.OwnerOf(state))
 	}
 	return err
 }

@@ -28,6 +28,7 @@ stay: clients wait for a moment, and programs in the mount go on. This program,
 which may not lie in the mount, is tried first, and calls that take long are
 waited for while others are answered; if one of the two does not work out, the
 server serves on as before.
+
 Exit codes: 0 this program serves; 1 it does not; 4 no server runs.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,13 +49,16 @@ func (o *dirOptions) restart(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	err = o.orderOnce(ctx, http.MethodPost, restartPath, restartArg{program}, nil)
-	if !errors.Is(err, control.ErrEnded) {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: the server's log says whether it was restarted", context.Cause(ctx))
+	case !errors.Is(err, control.ErrEnded):
 		return fmt.Errorf("nothing was restarted: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	if err := o.order(ctx, http.MethodGet, serverPath, &after); err != nil {
-		return fmt.Errorf("the server ended and did not come again; its log says why: %w", err)
+		return &exitError{exitFailure, fmt.Errorf("the server ended and did not come again; its log says why: %w", err)}
 	}
 	if after.Failure != "" {
 		return fmt.Errorf("nothing was restarted: %s", after.Failure)

@@ -268,6 +268,8 @@ func refusal(err error, l mount.Layout) error {
 		return fmt.Errorf("%w: stop that server, or choose another directory with %s", err, flagOf(locked.Dir, l))
 	case errors.As(err, &unfit) && unfit.Mend != "":
 		return fmt.Errorf("%w: %s", err, unfit.Mend)
+	case errors.As(err, &unfit) && errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: have its file system mounted writable, or choose another directory", err)
 	case errors.As(err, &unfit) && errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: give a directory", err)
 	case errors.As(err, &unfit) && errors.Is(err, fs.ErrPermission):
