@@ -123,21 +123,32 @@ func (fs *FS) loadOrigin(e os.DirEntry) error {
 	return nil
 }
 
-// sweep removes what is half made from the work directory. Anything that is not
-// the server's own says that the directory is another's: it is left alone.
-func sweep(dir string) error {
+// listWork lists the work directory. Anything that is not the server's own says that the
+// directory is another's: it is left alone.
+func listWork(dir string) ([]os.DirEntry, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
+		return nil, &UnfitError{Dir: dir, Reason: "cannot be listed", Err: err}
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !isModeNote(name) && !isKept(name) && !isCountNote(name) && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix) {
+			return nil, &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
+		}
+	}
+	return entries, nil
+}
+
+// sweep removes what is half made from the work directory.
+func sweep(dir string) error {
+	entries, err := listWork(dir)
+	if err != nil {
+		return err
 	}
 	var notes []string
 	for _, e := range entries {
-		name := e.Name()
-		switch {
-		case isModeNote(name):
-			notes = append(notes, name)
-		case !isKept(name) && !isCountNote(name) && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix):
-			return &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
+		if isModeNote(e.Name()) {
+			notes = append(notes, e.Name())
 		}
 	}
 	mendModes(dir, notes)

@@ -69,7 +69,7 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 	d, err := newDaemon(opts, stdout, stderr)
 	if handover.Rehearsing() {
 		if err == nil {
-			err = rehearse(stdout, d.layout)
+			err = d.rehearse()
 		}
 		return err
 	}
@@ -250,11 +250,16 @@ func (d *daemon) openOverlay(locks []*os.File) (*overlay.FS, error) {
 	if err := makeDirs(l); err != nil {
 		return nil, err
 	}
-	fsys, err := overlay.Open(overlay.Options{
-		Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: d.opts.readOnly, Locks: locks,
-		Warn: func(err error) { d.log.WithError(err).Warn("more memory than usual is in use") },
-	})
+	opts := d.overlayOptions()
+	opts.Locks = locks
+	opts.Warn = func(err error) { d.log.WithError(err).Warn("more memory than usual is in use") }
+	fsys, err := overlay.Open(opts)
 	return fsys, refusal(err, l)
+}
+
+func (d *daemon) overlayOptions() overlay.Options {
+	l := d.layout
+	return overlay.Options{Upper: l.Upper, Lowers: l.Lowers, Work: l.Work, State: l.State, ReadOnly: d.opts.readOnly}
 }
 
 // refusal says what to do about directories that cannot be opened.

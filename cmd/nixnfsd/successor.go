@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"reflect"
@@ -13,7 +12,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/nixnfsd/nixnfsd/internal/handover"
-	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -29,14 +27,17 @@ type succession struct {
 }
 
 // rehearse does what a successor can do while the server before it runs.
-func rehearse(stdout io.Writer, l mount.Layout) error {
-	if err := makeDirs(l); err != nil {
+func (d *daemon) rehearse() error {
+	if err := makeDirs(d.layout); err != nil {
 		return err
 	}
-	if _, err := nfs.LoadKey(l.State); err != nil {
+	if _, err := nfs.LoadKey(d.layout.State); err != nil {
 		return fmt.Errorf("load the key of the file handles: %w", err)
 	}
-	return handover.Promise(stdout)
+	if err := overlay.Rehearse(d.overlayOptions()); err != nil {
+		return refusal(err, d.layout)
+	}
+	return handover.Promise(d.stdout)
 }
 
 // fits says why a program cannot take over, however it was made. It is asked before a
