@@ -103,7 +103,7 @@ func (s *Status) strangers(o *observation) {
 	s.State = MountedElsewhere
 	s.Summary = fmt.Sprintf("%s is mounted from %s, where a program of another user's listens: uid %d", s.MountPoint, s.Server.Address, o.holder.UID)
 	s.add(fmt.Sprintf("the server of %s is not yours to look into", s.MountPoint),
-		fmt.Sprintf("check as uid %d or root; if the mount should be yours, what is written to it goes to that user: %s", o.holder.UID, o.unmount()))
+		fmt.Sprintf("check as uid %d or root; if the mount should be yours, be rid of it, since that user gets what is written to it: %s", o.holder.UID, o.unmount()))
 }
 
 // stranger reports whether an ordinary user's question got no answer where another's program

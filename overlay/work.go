@@ -133,7 +133,7 @@ func listWork(dir string) ([]os.DirEntry, error) {
 	for _, e := range entries {
 		name := e.Name()
 		if !isModeNote(name) && !isKept(name) && !isCountNote(name) && !isIntent(name) && !strings.HasPrefix(name, tmpPrefix) {
-			return nil, &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "choose an empty directory for work"}
+			return nil, &UnfitError{Dir: dir, Reason: fmt.Sprintf("holds %q, which is not nixnfsd's", name), Mend: "move that away where the directory is this upper's, else choose an empty one"}
 		}
 	}
 	return entries, nil
