@@ -36,6 +36,19 @@ func LoadKey(dir string) (Key, error) {
 	return Key(b), nil
 }
 
+// IsIn says why the key that LoadKey would find in dir is not this one.
+func (k Key) IsIn(dir string) error {
+	path := filepath.Join(dir, keyName)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the handle key: %w", err)
+	}
+	if string(b) != string(k[:]) {
+		return fmt.Errorf("handle key %s is not the one that the server's clients have handles of", path)
+	}
+	return nil
+}
+
 func makeKey(path string) (Key, error) {
 	var k Key
 	rand.Read(k[:]) // never fails

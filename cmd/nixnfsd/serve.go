@@ -130,6 +130,7 @@ func (d *daemon) run(ctx context.Context, from *handover.Bundle) error {
 type server struct {
 	nfs      *nfs.Server
 	fsys     *overlay.FS
+	key      nfs.Key
 	listener net.Listener
 	done     chan error // gets what ended it
 }
@@ -152,7 +153,7 @@ func (d *daemon) open(ctx context.Context, from *handover.Bundle) (*server, erro
 		d.adopt(s, from)
 	}
 	where := layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export}
-	d.orders.use(s.fsys, where, func(program string) error { return d.fits(program, s.fsys) })
+	d.orders.use(s.fsys, where, func(program string) error { return d.fits(program, s) })
 	return s, nil
 }
 
@@ -171,16 +172,16 @@ func (d *daemon) openFiles(ctx context.Context, s *server, from *handover.Bundle
 }
 
 func (d *daemon) start(s *server) error {
-	key, err := nfs.LoadKey(d.layout.State)
-	if err != nil {
+	var err error
+	if s.key, err = nfs.LoadKey(d.layout.State); err != nil {
 		return fmt.Errorf("load the key of the file handles: %w", err)
 	}
-	replies, err := nfs.OpenReplies(d.layout.State, key)
+	replies, err := nfs.OpenReplies(d.layout.State, s.key)
 	if err != nil {
 		d.log.WithError(err).Warn("calls that are sent again after a restart may run twice")
 	}
 	s.nfs = nfs.New(nfs.Options{
-		FS: s.fsys, Key: key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead,
+		FS: s.fsys, Key: s.key, Export: d.opts.export, Owner: uint32(os.Getuid()), PeerUID: peeruid.Of, ShareRead: d.opts.shareRead,
 		Replies: replies, Log: d.log,
 	})
 	go func() { s.done <- s.nfs.Serve(s.listener) }()

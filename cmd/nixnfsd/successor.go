@@ -42,19 +42,19 @@ func (d *daemon) rehearse() error {
 
 // fits says why a program cannot take over, however it was made. It is asked before a
 // rehearsal, which makes directories that are not there.
-func (d *daemon) fits(program string, fsys *overlay.FS) error {
+func (d *daemon) fits(program string, s *server) error {
 	switch in, err := d.layout.Mounted(program); {
 	case err != nil:
 		return err
 	case in:
 		return fmt.Errorf("%s lies in what this server serves, and nobody would serve it while it starts: run a copy that lies elsewhere", program)
 	}
-	return d.steady(fsys)
+	return d.steady(s)
 }
 
-// steady says why a successor would find other directories than fsys has, or could not open
-// them: then this server could not come back either.
-func (d *daemon) steady(fsys *overlay.FS) error {
+// steady says why a successor would find another key or other directories than s has, or
+// could not open them: then this server could not come back either.
+func (d *daemon) steady(s *server) error {
 	l, err := d.opts.resolve(d.opts.export)
 	if err != nil {
 		return err
@@ -62,10 +62,13 @@ func (d *daemon) steady(fsys *overlay.FS) error {
 	if !reflect.DeepEqual(l, d.layout) {
 		return errors.New("the server's flags lead to other directories by now: stop it and start it again")
 	}
-	for _, p := range fsys.Layers()[0].Problems {
+	for _, p := range s.fsys.Layers()[0].Problems {
 		return fmt.Errorf("--upper %s %s: %s", l.Upper, p.What, p.Mend)
 	}
-	locks, err := fsys.Locks()
+	if err := s.key.IsIn(l.State); err != nil {
+		return fmt.Errorf("%w: put it back", err)
+	}
+	locks, err := s.fsys.Locks()
 	if err != nil {
 		return err
 	}
