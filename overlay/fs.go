@@ -42,6 +42,7 @@ type FS struct {
 	silly   sillyNames
 	files   *fileCache
 	lists   listCache
+	dirents direntBuffers
 	young   youngFiles
 	copies  copyUps
 	belows  *belowIndexes

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -45,14 +46,30 @@ func (l *listing) after(cookie uint64) int {
 	return sort.Search(len(l.entries), func(i int) bool { return l.entries[i].cookie > cookie })
 }
 
-// listBuffer is how much one getdents takes.
-const listBuffer = 64 << 10
+// direntBuffer takes what one getdents gives.
+type direntBuffer [64 << 10]byte
+
+// direntBuffers lends buffers: most directories are small, and a buffer for each would be
+// most of the garbage that the server makes.
+type direntBuffers struct{ pool sync.Pool }
+
+func (p *direntBuffers) get() *direntBuffer {
+	if b, ok := p.pool.Get().(*direntBuffer); ok {
+		return b
+	}
+	return new(direntBuffer)
+}
 
 // readDirents calls f for every name in a directory but "." and "..".
-func readDirents(fd int, f func(ino uint64, typ uint8, name []byte) error) error {
-	buf := make([]byte, listBuffer)
+func (fs *FS) readDirents(fd int, f func(ino uint64, typ uint8, name []byte) error) error {
+	buf := fs.dirents.get()
+	defer fs.dirents.pool.Put(buf)
+	return readDirents(fd, buf, f)
+}
+
+func readDirents(fd int, buf *direntBuffer, f func(ino uint64, typ uint8, name []byte) error) error {
 	for {
-		n, err := unix.ReadDirent(fd, buf)
+		n, err := unix.ReadDirent(fd, buf[:])
 		if err == unix.EINTR {
 			continue
 		}
@@ -94,7 +111,7 @@ func (fs *FS) listDir(dirfd int, f func(dirfd int, ino uint64, typ uint8, name [
 		return gone(err)
 	}
 	defer unix.Close(fd)
-	return readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dirfd, ino, typ, name) })
+	return fs.readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dirfd, ino, typ, name) })
 }
 
 // list reads a directory's merged names.

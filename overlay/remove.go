@@ -221,7 +221,7 @@ func (fs *FS) discardInside(work int, name *byte) error {
 	}
 	defer unix.Close(fd)
 	var names []string
-	err = readDirents(fd, func(_ uint64, _ uint8, b []byte) error {
+	err = fs.readDirents(fd, func(_ uint64, _ uint8, b []byte) error {
 		names = append(names, string(b)+"\x00")
 		return nil
 	})

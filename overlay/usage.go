@@ -42,13 +42,14 @@ type counter struct {
 	ctx  context.Context
 	dev  uint64
 	seen map[uint64]struct{} // inodes with several names
+	buf  direntBuffer
 }
 
 // count adds what is inside a directory. Subdirectories come when the directory has
 // been read: no more are open at once than the tree is deep.
 func (c *counter) count(fd int) {
 	var dirs []string
-	err := readDirents(fd, func(_ uint64, _ uint8, name []byte) error {
+	err := readDirents(fd, &c.buf, func(_ uint64, _ uint8, name []byte) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
