@@ -11,21 +11,21 @@ import (
 // report makes figures of results: medians of the rounds, and of ratios inside a round, which
 // the machine's other load moves least. What failed has no figures.
 type report struct {
-	found map[place3]result
+	found map[slot]result
 	last  int // the last round
 }
 
-// place3 is where a result belongs.
-type place3 struct {
+// slot is where a result belongs.
+type slot struct {
 	row, server string
 	round       int
 }
 
 func newReport(results []result) *report {
-	r := &report{found: map[place3]result{}}
+	r := &report{found: map[slot]result{}}
 	for _, x := range results {
 		if x.err == nil && x.units > 0 {
-			r.found[place3{x.row, x.server, x.round}] = x
+			r.found[slot{x.row, x.server, x.round}] = x
 			r.last = max(r.last, x.round)
 		}
 	}
@@ -35,7 +35,7 @@ func newReport(results []result) *report {
 // median gives the median over the rounds of what f makes of a server's results.
 func (r *report) median(row, server string, f func(result) float64) (float64, bool) {
 	return r.over(func(round int) (float64, bool) {
-		x, ok := r.found[place3{row, server, round}]
+		x, ok := r.found[slot{row, server, round}]
 		return f(x), ok
 	})
 }
@@ -43,8 +43,8 @@ func (r *report) median(row, server string, f func(result) float64) (float64, bo
 // ratio gives the median over the rounds of what f makes of two results in it.
 func (r *report) ratio(row, server, ofRow, of string, f func(result) float64) (float64, bool) {
 	return r.over(func(round int) (float64, bool) {
-		x, ok := r.found[place3{row, server, round}]
-		y, okOf := r.found[place3{ofRow, of, round}]
+		x, ok := r.found[slot{row, server, round}]
+		y, okOf := r.found[slot{ofRow, of, round}]
 		return f(x) / f(y), ok && okOf
 	})
 }
