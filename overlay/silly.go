@@ -135,8 +135,8 @@ func (fs *FS) statSilly(n *node, f *found) error {
 	if err := fs.settlePlaces(n); err != nil {
 		return err
 	}
-	f.silly = true
 	err := fs.stat(n, &f.st)
+	f.silly = err == nil
 	if err == syscall.ESTALE {
 		return syscall.ENOENT // removed meanwhile
 	}

@@ -102,6 +102,31 @@ func TestSilly(t *testing.T) {
 	}
 }
 
+// TestSillyTaken: somebody removes an open file from the work directory; its name stands
+// for nothing then, and another file can have it.
+func TestSillyTaken(t *testing.T) {
+	tr := newTree(t, 0).open()
+	root := tr.Root()
+	f := tr.create(root, "f", "open")
+	tr.create(root, "other", "other")
+	silly := linuxSilly(f.ID)
+	tr.mustRename(root, "f", root, silly)
+	for _, path := range tr.kept() {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tr.tryWalk(silly); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("look-up of what was taken: %v", err)
+	}
+	tr.mustRename(root, "other", root, silly)
+	if got := tr.read(tr.walk(silly).ID); got != "other" {
+		t.Errorf("content: %q", got)
+	}
+	tr.remove(root, silly)
+	tr.wantNames(root)
+}
+
 // TestSillyInPlace is the usual life: the directory stays, its mtime changes with what
 // is seen of it.
 func TestSillyInPlace(t *testing.T) {
