@@ -6,7 +6,7 @@ PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 TOOLS       = $(CURDIR)/dist/tools
 FUZZTIME    = 1m
 
-.PHONY: help build demo test test-fewnodes bench fuzz lint check-cross packages clean
+.PHONY: help build demo test test-fewnodes bench bench-mount fuzz lint check-cross packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-fewnodes: ## the overlay's tests with next to no object in memory, less tho
 
 bench: build ## nixnfsd beside its peers, a bare server and the system calls; BENCH=-help lists flags
 	@go build -o dist/bench ./integration/bench && dist/bench $(BENCH)
+
+bench-mount: build packages ## on the kernel's client, beside the kernel's server, ganesha and ext4; BENCH=-help lists flags
+	@CGO_ENABLED=0 go build -o dist/benchmount ./integration/benchmount && dist/benchmount $(BENCH)
 
 fuzz: ## each fuzz target for FUZZTIME, as many at once as there are processors
 	@go run ./internal/fuzzall -time $(FUZZTIME)
