@@ -31,7 +31,10 @@ type journal struct {
 	win     []byte        // mapping of the last segment
 	base    int64         // where in the log that begins
 	// files are the segments by their numbers; the map does not change.
-	files atomic.Pointer[map[int64]*os.File]
+	files atomic.Pointer[map[int64]*segment]
+	// mapped is held while records are read in mappings, and by who takes one away.
+	mapped sync.RWMutex
+	seen   atomic.Int32 // parts of the mappings that were read
 	// begin is where the log's first segment begins.
 	begin atomic.Int64
 	// counts are of the records about objects, by their hashes: who has read about
@@ -233,7 +236,7 @@ func (j *journal) cutShort() bool {
 	if err != nil || index.Size() < int64(len(j.index.bytes)) {
 		return true
 	}
-	log, err := segment.Stat()
+	log, err := segment.file.Stat()
 	return err != nil || log.Size() < int64(len(j.win))
 }
 
@@ -356,13 +359,10 @@ func (j *journal) close() error {
 		err = j.index.close()
 		j.index = nil
 	}
-	if j.win != nil {
-		err = errors.Join(err, unix.Munmap(j.win))
-		j.win = nil
-	}
-	for _, f := range j.segments() {
-		err = errors.Join(err, f.Close())
-	}
+	j.mapped.Lock()
+	defer j.mapped.Unlock()
+	err = errors.Join(err, closeSegments(j.segments()))
+	j.win = nil
 	j.files.Store(nil)
 	return err
 }

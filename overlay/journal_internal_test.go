@@ -343,6 +343,35 @@ func TestJournalGrows(t *testing.T) {
 			t.Fatalf("an object that is not there has %d names", len(got))
 		}
 	}
+	if n := j.seen.Load(); n == 0 || n > maxSeen {
+		t.Errorf("%d parts of the log are in memory, want at most %d", n, maxSeen)
+	}
+}
+
+// Of a segment that was emptied behind the server nothing is known any more, and of others all.
+func TestJournalSegmentCutShort(t *testing.T) {
+	dir := fastTempDir(t)
+	j, err := openJournal(dir, "", smallSegment, func(func(record)) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	i := uint64(0)
+	for ; j.base < (firstSegment+2)*segmentBytes; i++ {
+		j.add(t, record{op: recPlace, only: true, id: ID{i, 1}, name: []byte("n")})
+	}
+	if got := j.names(t, ID{0, 1}); len(got) != 1 {
+		t.Errorf("before, the first object has the names %q", got)
+	}
+	if err := os.Truncate(j.segmentPath(firstSegment), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := j.names(t, ID{0, 1}); len(got) != 0 {
+		t.Errorf("the first object has the names %q", got)
+	}
+	if got := j.names(t, ID{i - 1, 1}); len(got) != 1 {
+		t.Errorf("the last object has the names %q", got)
+	}
 }
 
 // A journal in which little is of use is compacted, beside those who read it and write to it.

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The log is a row of files that are named by their numbers. The last one is mapped and
-// has zeros behind its records; those before it are only read.
+// The log is a row of files that are named by their numbers. The last one has zeros behind
+// its records; those before it are only read.
 
 // segments gives the files of the log by their numbers.
-func (j *journal) segments() map[int64]*os.File {
+func (j *journal) segments() map[int64]*segment {
 	if m := j.files.Load(); m != nil {
 		return *m
 	}
@@ -58,62 +58,55 @@ func (j *journal) openSegments() (ok bool, err error) {
 	if first < firstSegment || first > last {
 		return false, nil
 	}
-	files := make(map[int64]*os.File)
+	files := make(map[int64]*segment)
 	for n := first; n <= last; n++ {
-		f, err := os.OpenFile(j.segmentPath(n), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		s, err := openSegment(j.segmentPath(n))
 		if err != nil {
-			closeSegments(files)
 			if errors.Is(err, os.ErrNotExist) {
-				return false, nil
+				err = nil
 			}
-			return false, err
+			return false, errors.Join(err, closeSegments(files))
 		}
-		files[n] = f
+		files[n] = s
 	}
 	j.files.Store(&files)
 	j.begin.Store(begin)
 	j.asked.Store(true)
 	j.origins.Store(j.index.get(wordOrigins) != 0)
-	if ok, err = j.mapSegment(last, end); ok && err == nil {
-		err = j.dropSegments(first)
+	if !j.goOn(last, end) {
+		return false, nil
 	}
-	return ok, err
+	return true, j.dropSegments(first)
 }
 
 // discard removes a log that is of no use: a full disk has no room for another.
 func (j *journal) discard() error {
-	closeSegments(j.segments())
+	err := closeSegments(j.segments())
 	j.files.Store(nil)
-	numbers, err := segmentNumbers(j.dir)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return nil
+	numbers, e := segmentNumbers(j.dir)
+	if errors.Is(e, os.ErrNotExist) || errors.Is(e, unix.ENOTDIR) {
+		e = nil
 	}
+	err = errors.Join(err, e)
 	for _, n := range numbers {
 		err = errors.Join(err, os.Remove(j.segmentPath(n)))
 	}
 	return err
 }
 
-func closeSegments(files map[int64]*os.File) {
-	for _, f := range files {
-		f.Close()
+func closeSegments(files map[int64]*segment) (err error) {
+	for _, s := range files {
+		err = errors.Join(err, s.close())
 	}
+	return err
 }
 
-// mapSegment maps the last segment, if all that is said to be in it has room there.
-func (j *journal) mapSegment(number, end int64) (ok bool, err error) {
-	f, base := j.segments()[number], number*segmentBytes
-	info, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	size := info.Size()
-	if !info.Mode().IsRegular() || size == 0 || size > segmentBytes || end > base+size {
-		return false, nil
-	}
-	win, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return false, err
+// goOn lets the log go on in its last segment, if all that is said to be in it has room there.
+func (j *journal) goOn(number, end int64) (ok bool) {
+	win, base := j.segments()[number].b, number*segmentBytes
+	size := int64(len(win))
+	if end > base+size {
+		return false
 	}
 	j.win, j.base = win, base
 	// Of a record that the process did not live to finish something can be left. What is
@@ -121,39 +114,25 @@ func (j *journal) mapSegment(number, end int64) (ok bool, err error) {
 	if rest := win[end-base : min(size, end-base+maxRecord)]; slices.ContainsFunc(rest, func(b byte) bool { return b != 0 }) {
 		clear(rest)
 	}
-	return true, nil
+	return true
 }
 
 // nextSegment makes a segment and lets the log go on there.
 func (j *journal) nextSegment(number int64) error {
-	f, err := os.OpenFile(j.segmentPath(number), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	s, err := makeSegment(j.segmentPath(number), j.segment)
 	if err != nil {
 		return err
 	}
-	size := j.segment
-	if err = extend(f, 0, size); err != nil { // a disk that is nearly full may have room for less
-		size = smallSegment
-		err = errors.Join(f.Truncate(0), extend(f, 0, size))
-	}
-	var win []byte
-	if err == nil {
-		win, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	}
-	if err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	if j.win != nil {
-		err = unix.Munmap(j.win)
-	}
+	j.leave()
 	files := maps.Clone(j.segments())
 	if files == nil {
-		files = make(map[int64]*os.File)
+		files = make(map[int64]*segment)
 	}
-	files[number] = f
+	files[number] = s
 	j.files.Store(&files)
-	j.win, j.base = win, number*segmentBytes
+	j.win, j.base = s.b, number*segmentBytes
 	j.index.set(wordEnd, j.base)
-	return err
+	return nil
 }
 
 // extend makes n bytes of zeros at off, with blocks behind them: a store into a hole on a
@@ -181,9 +160,11 @@ func (j *journal) dropSegments(first int64) error {
 		}
 		err = errors.Join(err, os.Remove(j.segmentPath(n)))
 	}
-	maps.DeleteFunc(files, func(n int64, f *os.File) bool {
+	j.mapped.Lock()
+	defer j.mapped.Unlock()
+	maps.DeleteFunc(files, func(n int64, s *segment) bool {
 		if n < first {
-			f.Close()
+			err = errors.Join(err, s.close())
 		}
 		return n < first
 	})
@@ -193,13 +174,16 @@ func (j *journal) dropSegments(first int64) error {
 
 // readRecord reads the record at an offset of the log. The name is buf's.
 func (j *journal) readRecord(off int64, buf *[maxRecord]byte) (record, error) {
-	f := j.segments()[off/segmentBytes]
-	if f == nil {
+	s := j.segments()[off/segmentBytes]
+	if s == nil {
 		return record{}, os.ErrClosed
 	}
-	n, err := f.ReadAt(buf[:], off%segmentBytes)
-	if err != nil && err != io.EOF {
-		return record{}, err
+	n := j.readMapped(s, off%segmentBytes, buf)
+	if n == 0 {
+		var err error
+		if n, err = s.file.ReadAt(buf[:], off%segmentBytes); err != nil && err != io.EOF {
+			return record{}, err
+		}
 	}
 	r, _, ok := decodeRecord(buf[:n])
 	if !ok {
@@ -209,3 +193,23 @@ func (j *journal) readRecord(off int64, buf *[maxRecord]byte) (record, error) {
 }
 
 var errNoRecord = errors.New("no record is there")
+
+// readMapped reads from a segment's mapping; 0: it is not there. What is in memory for that is
+// bounded.
+func (j *journal) readMapped(s *segment, off int64, buf *[maxRecord]byte) int {
+	j.mapped.RLock()
+	defer j.mapped.RUnlock()
+	if s.see(off) && j.seen.Add(1) > maxSeen {
+		j.leave()
+	}
+	return s.read(off, buf)
+}
+
+// leave leaves the log to the kernel's memory, less what is touched next. It is for who holds
+// mapped or mu.
+func (j *journal) leave() {
+	j.seen.Store(0)
+	for _, s := range j.segments() {
+		s.leave()
+	}
+}

@@ -33,8 +33,7 @@ type placeKey struct {
 // knows reports whether there is such an object.
 func (t *told) knows() bool { return len(t.places) > 0 }
 
-// recall gives what the journal says of an object. It costs a system call only where
-// the object may be known, and then some: one for each record in the chain.
+// recall gives what the journal says of an object.
 func (j *journal) recall(id ID) (*told, error) {
 	for {
 		begin := j.begin.Load()
