@@ -183,10 +183,13 @@ func (fs *FS) setattr(n *node, s *SetAttr, w *Change) error {
 	}
 	defer p.release()
 	if !w.HasPre {
+		if n.isDir() {
+			fs.showTimes(n, st)
+		}
 		w.before(st)
 	}
 	if n.isDir() && s.SetMtime != DontChange {
-		n.dir.changed.Store(nil)
+		n.dir.standing.Store(nil)
 	}
 	if s.SetMode || s.SetUID || s.SetGID {
 		defer fs.modes.lock(st.ino)()

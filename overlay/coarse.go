@@ -1,12 +1,20 @@
 package overlay
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
 
-// A file system that keeps whole seconds (HFS+) would hide every change of a directory's
-// names from a client but the first in a second: Apple's looks at the mtime alone. The
-// changes in one second are counted in memory, and the count shows as the fraction of
-// mtime and ctime, for as long as the time on disk is in that second. It is gone after a
-// restart, when the fraction is zero again.
+	"golang.org/x/sys/unix"
+)
+
+// A client sees by a directory's times whether its names changed: Apple's looks at the mtime
+// alone. File systems stamp by a clock that may stand still for some milliseconds, or keep
+// whole seconds (HFS+): they would hide every change but the first in that time. Such
+// changes are counted in memory, and show as nanoseconds of the mtime for as long as that on
+// disk stands still, and of the ctime where seconds are kept. After a restart they do not show
+// any more, and clients look anew.
+
+// standing is a time on disk that stood still while names changed, and what it is shown as.
+type standing struct{ disk, shown Time }
 
 // tryTimes finds out whether the upper keeps fractions of seconds.
 func (fs *FS) tryTimes(t target) error {
@@ -22,28 +30,40 @@ func (fs *FS) tryTimes(t target) error {
 
 // showTimes makes of a directory's times those that clients see.
 func (fs *FS) showTimes(n *node, st *sysStat) {
-	if fs.coarse {
-		n.refine(st)
+	if last := n.dir.standing.Load(); last != nil {
+		if st.mtime == last.disk {
+			st.mtime = last.shown
+		}
+		if fs.coarse && st.ctime == last.disk {
+			st.ctime = last.shown
+		}
 	}
 	n.raise(st)
 }
 
-// refine adds the count of changes to a directory's times.
-func (n *node) refine(st *sysStat) {
-	last := n.dir.changed.Load()
-	if last == nil {
+// advance makes a change of a directory's names show whose mtime was shown as before, and
+// is now on disk.
+func (fs *FS) advance(n *node, before, now Time) {
+	still := clockTick
+	if fs.coarse {
+		still = time.Second
+	}
+	if !now.within(still, before) {
 		return
 	}
-	for _, t := range []*Time{&st.mtime, &st.ctime} {
-		if t.Sec == last.Sec && t.Nsec == 0 {
-			t.Nsec = last.Nsec
-		}
+	shown := before
+	if shown.Nsec++; shown.Nsec == 1e9 {
+		shown = Time{Sec: shown.Sec + 1}
 	}
+	n.dir.standing.Store(&standing{disk: now, shown: shown})
 }
 
-// advanced notes a change of a directory's names in the second that its mtime is in.
-func (n *node) advanced(before, now Time) {
-	if now.Sec == before.Sec && now.Nsec == 0 {
-		n.dir.changed.Store(&Time{Sec: before.Sec, Nsec: min(before.Nsec+1, 1e9-1)})
+// within reports whether t is u, or before it by less than d.
+func (t Time) within(d time.Duration, u Time) bool {
+	sec := u.Sec - t.Sec
+	if sec != 0 && sec != 1 {
+		return false
 	}
+	ahead := sec*1e9 + int64(u.Nsec) - int64(t.Nsec)
+	return ahead >= 0 && ahead < int64(d)
 }

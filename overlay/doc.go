@@ -99,8 +99,9 @@
 // a volume folds is told by its kind, and else by names in its root that have letters.
 // To the kernel that mounts an escaped layer, its names are the stored ones.
 //
-// Where a file system keeps whole seconds (HFS+), the changes of a directory's names are
-// counted in memory and show as fractions of its times (coarse.go). Where it cannot exchange
+// Where a file system's clock stands still between changes of a directory's names, for a tick
+// or for whole seconds (HFS+), they are counted in memory and show as fractions of the
+// directory's times (coarse.go). Where it cannot exchange
 // two names (HFS+ under Linux), a whiteout and an object change places in several steps, with a
 // mark on their directories that hides both names should the process end in between
 // (exchange.go); what a look-up sees in that moment may be a lower layer's. HFS+ under Linux

@@ -19,7 +19,7 @@ const (
 	sweepMost  = 8
 	// crowd is how many times as many nodes as there should be are worth to be told of.
 	crowd = 4
-	// settleTime is how long a directory whose times are counted in memory stays; see
+	// settleTime is how long a directory whose changes are counted in memory stays; see
 	// coarse.go.
 	settleTime = 2 * time.Second
 )
@@ -127,8 +127,8 @@ func (d *dirState) canGo() bool {
 	if d.children.Load() != 0 || d.below.building.Load() {
 		return false
 	}
-	t := d.changed.Load()
-	return t == nil || time.Since(time.Unix(t.Sec, 0)) >= settleTime
+	t := d.standing.Load()
+	return t == nil || time.Since(time.Unix(t.shown.Sec, 0)) >= settleTime
 }
 
 // in reports whether an object has a place in a directory.

@@ -3,7 +3,6 @@ package overlay
 import (
 	"encoding/binary"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,38 +69,17 @@ func (in *names) done(w *Change) {
 	in.node.mu.Unlock()
 }
 
-// finish makes sure that a change of the names shows in the directory's mtime:
-// Apple's client looks at nothing else, and a coarse clock may have stood still, or
-// stand behind what was put ahead of it here before.
+// finish makes the change show in the directory's times.
 func (in *names) finish(w *Change) {
 	var st sysStat
 	if sysFstat(in.dir.fd, &st) != nil {
 		return
 	}
-	switch {
-	case in.touched && in.fs.coarse:
-		in.node.advanced(in.pre.mtime, st.mtime)
-	case in.touched && st.mtime.within(clockTick, in.pre.mtime):
-		m := in.pre.mtime
-		if m.Nsec++; m.Nsec == 1e9 {
-			m = Time{Sec: m.Sec + 1}
-		}
-		if dirTarget(in.dir.fd).utimes(unix.Timespec{Nsec: utimeOmit}, timespec(m)) == nil {
-			_ = sysFstat(in.dir.fd, &st)
-		}
+	if in.touched {
+		in.fs.advance(in.node, in.pre.mtime, st.mtime)
 	}
 	w.HasPost = true
 	in.fs.fill(in.node, &st, &w.Post)
-}
-
-// within reports whether t is u, or before it by less than d.
-func (t Time) within(d time.Duration, u Time) bool {
-	sec := u.Sec - t.Sec
-	if sec != 0 && sec != 1 {
-		return false
-	}
-	ahead := sec*1e9 + int64(u.Nsec) - int64(t.Nsec)
-	return ahead >= 0 && ahead < int64(d)
 }
 
 // Create makes a regular file. With Exclusive the verifier is kept in the

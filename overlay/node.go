@@ -52,9 +52,9 @@ type dirState struct {
 	listing sync.Mutex
 	// version counts the changes to the directory's names.
 	version atomic.Uint64
-	// changed is a time that says more than the file system keeps; see coarse.go.
-	changed atomic.Pointer[Time]
-	below   belowState
+	// standing says more of the times than the file system keeps; see coarse.go.
+	standing atomic.Pointer[standing]
+	below    belowState
 	// loaded says that the journal knew the directory.
 	loaded bool
 	// children counts the places in the directory that nodes in memory have.
