@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/shell"
 )
 
 // Where a server listens and what it exports, unless it is told otherwise.
@@ -29,7 +31,7 @@ type option struct{ text, why string }
 func Command(goos string, t Target) string {
 	args := Args(goos, t)
 	for i, a := range args {
-		args[i] = quote(a)
+		args[i] = shell.Quote(a)
 	}
 	return strings.Join(args, " ")
 }
@@ -66,10 +68,10 @@ func (t Target) from() string {
 func (t Target) serve() string {
 	command := "nixnfsd serve"
 	if addr := t.Server.String(); addr != DefaultListen {
-		command += " --listen " + quote(addr)
+		command += " --listen " + shell.Quote(addr)
 	}
 	if t.Export != DefaultExport {
-		command += " --export " + quote(t.Export)
+		command += " --export " + shell.Quote(t.Export)
 	}
 	return command
 }
@@ -162,15 +164,4 @@ func darwinOptions(t Target) []option {
 		{"acrootdirmax=5", "the same for /nix itself"},
 		{"accesscache=16", "answers about rights for more than three users"},
 	}
-}
-
-// quote makes s one word of a POSIX shell.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)
-	}
-	if s != "" && strings.TrimFunc(s, plain) == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

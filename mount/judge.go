@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/shell"
 )
 
 // judge says what an observation means.
@@ -176,11 +178,11 @@ func (o *observation) unmount() string {
 	if o.goos == "linux" {
 		flag = "-fl" // -f alone fails while the mount is in use
 	}
-	return fmt.Sprintf("sudo umount %s %s", flag, quote(o.target.Export))
+	return fmt.Sprintf("sudo umount %s %s", flag, shell.Quote(o.target.Export))
 }
 
 func (o *observation) remount() string {
-	return fmt.Sprintf("run: sudo umount %s && %s", quote(o.target.Export), o.command())
+	return fmt.Sprintf("run: sudo umount %s && %s", shell.Quote(o.target.Export), o.command())
 }
 
 // makePoint says how to make the mount point. In the root of macOS only
@@ -190,5 +192,5 @@ func (o *observation) makePoint() string {
 	if o.goos == "darwin" && ok && !strings.Contains(name, "/") {
 		return fmt.Sprintf("add the line %q to /etc/synthetic.conf and restart", name)
 	}
-	return "run: sudo mkdir -p " + quote(o.target.Export)
+	return "run: sudo mkdir -p " + shell.Quote(o.target.Export)
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/nixnfsd/nixnfsd/internal/shell"
 )
 
 // OwnerOf names the user whom a path belongs to, as far as the caller may see it: the owner
@@ -52,7 +54,7 @@ func checkOwn(dirs []dir, uid int) error {
 		case ownerOf(info) != uid:
 			return fmt.Errorf("%s %s belongs to %s, and this is run by %s: run it as the owner, or choose a directory that is yours", d.flag, d.path, userName(ownerOf(info)), userName(uid))
 		case info.IsDir() && info.Mode().Perm()&0o022 != 0:
-			return fmt.Errorf("%s %s can be written to by others: run: chmod go-w %s", d.flag, d.path, quote(d.path))
+			return fmt.Errorf("%s %s can be written to by others: run: chmod go-w %s", d.flag, d.path, shell.Quote(d.path))
 		}
 	}
 	return nil
