@@ -20,11 +20,13 @@ const module = "github.com/nixnfsd/nixnfsd/"
 // beginning of the path. Tests may import more. A folder that is not here may
 // not import anything.
 var arrows = map[string][]string{
-	"cmd":         {"nfs", "overlay", "mount", "launchd", "internal/"},
+	"cmd":         {"nfs", "overlay", "mount", "setup", "launchd", "systemd", "internal/"},
 	"nfs":         {"overlay", "internal/"},
 	"overlay":     {"internal/"},
 	"mount":       {"internal/"},
+	"setup":       {"mount", "launchd", "systemd", "internal/"},
 	"launchd":     {"internal/"},
+	"systemd":     {"internal/"},
 	"internal":    {"internal/"},
 	"integration": {"integration/", "nfs", "overlay", "mount", "launchd", "internal/"},
 }

@@ -1,0 +1,61 @@
+package setup
+
+import (
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Config is what is to be set up, and for whom.
+type Config struct {
+	System  string // GOOS: "linux" or "darwin"
+	UID     int    // of the owner
+	Home    string
+	Configs string // the user's configuration directory, used on Linux
+	State   string // the user's state directory, which holds his receipt
+	Program string // absolute path of this program
+	Addr    netip.AddrPort
+	Export  string   // and mount point
+	Dirs    []string // flags of serve that name directories, absolute
+}
+
+// grace is how long a mount stays without a server: a restart of the machine's
+// slowest disk is shorter, and nobody waits for longer in a mount that is dead.
+const grace = 30 * time.Second
+
+// places are the files that setup writes on a system.
+type places struct {
+	helper  string // root's copy of the program
+	keeper  string // what starts the keeper
+	server  string // what starts the server
+	receipt string // root's
+}
+
+func (c *Config) places() places {
+	if c.System == "darwin" {
+		return macPlaces(c)
+	}
+	return systemdPlaces(c)
+}
+
+// UserReceipt is where the user's receipt is.
+func (c *Config) UserReceipt() string { return path.Join(c.State, "setup.json") }
+
+// RootReceipt is where root's receipt is.
+func (c *Config) RootReceipt() string { return c.places().receipt }
+
+// serveArgs is the command line of the server.
+func (c *Config) serveArgs() []string {
+	return slices.Concat([]string{c.Program, "serve", "--listen", c.Addr.String(), "--export", c.Export}, c.Dirs)
+}
+
+// keepArgs is the command line of the keeper. Its socket is where "nixnfsd mount" looks.
+func (c *Config) keepArgs() []string {
+	p := c.places()
+	return []string{
+		p.helper, "keep", "--owner", strconv.Itoa(c.UID), "--listen", c.Addr.String(), "--export", c.Export,
+		"--mount-point", c.Export, "--grace", grace.String(),
+	}
+}

@@ -1,0 +1,23 @@
+// Package setup plans what has to be written and run so that a user's server
+// starts at login and the keeper mounts it, and what takes that back.
+//
+// # How it goes
+//
+// Look says what is there. Obstacles are what nothing must be done beside:
+// another Nix, something in /nix, a file of somebody else's. New makes the Plan:
+// steps in order, root's first, each with its reason. What is as it should be
+// already is no step, so a second plan is empty, and one after a failure, or
+// after a restart of the machine, holds what is still to be done. Obstacles, New
+// and Plan.Text are pure functions, so that macOS's plans are tested on Linux.
+//
+// Apply does the steps of one of the two who act, and keeps a receipt of what
+// was there before; Undo makes the plan that takes it back. Root and the user
+// keep a receipt each, where only they may write, since the receipt decides what is
+// written back.
+//
+// # What is set up
+//
+// On macOS: the synthetic entry that makes the mount point, root's own copy of the program,
+// the keeper as a launch daemon, the server as a launch agent. On Linux: the mount
+// point, the copy, and two units of systemd.
+package setup

@@ -1,0 +1,202 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/mount/synthetic"
+	"github.com/nixnfsd/nixnfsd/systemd"
+)
+
+// Runner runs a program, named by its whole path, and gives what it printed.
+type Runner func(ctx context.Context, args []string) (string, error)
+
+// Look looks at the machine. A job that cannot be asked after does not run.
+func Look(ctx context.Context, c *Config, run Runner) (*Seen, error) {
+	s := &Seen{Files: map[string][]byte{}, Dirs: map[string]bool{}, Runs: map[string]bool{}}
+	err := s.lookAtPoint(c.Export)
+	if err == nil {
+		err = s.lookAtFiles(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the machine: %w", err)
+	}
+	fstab, _ := os.ReadFile("/etc/fstab") // many have none
+	s.Fstab = string(fstab)
+	if c.System == "darwin" {
+		return s, s.lookAtMac(ctx, c, run)
+	}
+	s.lookAtLinux(ctx, run)
+	return s, nil
+}
+
+// lookAtPoint does not touch what is mounted.
+func (s *Seen) lookAtPoint(dir string) error {
+	table, err := mount.Table()
+	if err != nil {
+		return err
+	}
+	if s.Point.Mount = mount.Find(table, dir); s.Point.Mount != nil {
+		return nil
+	}
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		s.Point.Kind = Symlink
+		s.Point.Target, err = os.Readlink(dir)
+	case info.IsDir():
+		s.Point.Kind = Directory
+		s.Point.Names, err = firstNames(dir)
+	default:
+		s.Point.Kind = Other
+	}
+	return err
+}
+
+// firstNames gives some names of a directory, enough to say what it is.
+func firstNames(dir string) ([]string, error) {
+	const enough = 4
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(enough)
+	if err == io.EOF {
+		err = nil
+	}
+	return names, err
+}
+
+// lookAtFiles reads what setup would write.
+func (s *Seen) lookAtFiles(c *Config) error {
+	p := c.places()
+	files := []string{p.keeper, p.server}
+	if c.System == "darwin" {
+		files = append(files, synthetic.Conf, path.Join(synthetic.Dir, manifest))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			s.Files[file] = text
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	same, err := sameFile(p.helper, c.Program)
+	if same {
+		s.Files[p.helper] = nil
+	}
+	for _, file := range []string{p.helper, p.keeper, p.receipt, c.Export} {
+		s.lookAbove(file, true)
+	}
+	for _, file := range files {
+		s.lookAbove(file, false)
+	}
+	return err
+}
+
+// lookAbove says which of the directories above a path are there, and which of them
+// others than root may change, where that is asked.
+func (s *Seen) lookAbove(file string, roots bool) {
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		s.Dirs[dir] = err == nil && info.IsDir()
+		if roots && s.Dirs[dir] && loose(info) && !slices.Contains(s.Loose, dir) {
+			s.Loose = append(s.Loose, dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return
+		}
+	}
+}
+
+// loose reports whether others than root may change a directory.
+func loose(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || stat.Uid != 0 || info.Mode().Perm()&0o022 != 0
+}
+
+// sameFile reports whether two files hold the same. One that is not there does not.
+func sameFile(a, b string) (bool, error) {
+	one, err := digest(a)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	other, err := digest(b)
+	return one == other, err
+}
+
+// otherNix are what the installers of Nix for macOS leave, and nixie, which keeps
+// a store in the user's library.
+func otherNix(home string) []string {
+	daemons := []string{"org.nixos.darwin-store", "org.nixos.nix-daemon", "systems.determinate.nix-store", "systems.determinate.nix-daemon", "systems.determinate.nix-installer.nix-hook"}
+	var paths []string
+	for _, label := range daemons {
+		paths = append(paths, path.Join(launchd.DaemonDir, label+".plist"))
+	}
+	return append(paths, path.Join(home, "Library/Nix"))
+}
+
+func (s *Seen) lookAtMac(ctx context.Context, c *Config, run Runner) error {
+	version, err := run(ctx, []string{"/usr/bin/sw_vers", "-productVersion"})
+	if err == nil {
+		s.Release, err = synthetic.ParseRelease(version)
+	}
+	if err == nil {
+		s.Manifests, err = synthetic.Look("/")
+	}
+	for _, p := range otherNix(c.Home) {
+		if _, err := os.Lstat(p); err == nil {
+			s.Others = append(s.Others, p)
+		}
+	}
+	s.ask(ctx, run, launchd.KeeperLabel, launchd.System.Print(launchd.KeeperLabel), loadedJob)
+	s.ask(ctx, run, launchd.ServerLabel, launchd.GUI(c.UID).Print(launchd.ServerLabel), loadedJob)
+	return err
+}
+
+func (s *Seen) lookAtLinux(ctx context.Context, run Runner) {
+	_, err := os.Stat("/run/systemd/system") // sd_booted(3)
+	s.NoSystemd = err != nil
+	_, err = os.Stat("/sbin/mount.nfs")
+	s.NoHelper = err != nil
+	s.ask(ctx, run, systemd.KeeperUnit, systemd.System().Show(systemd.KeeperUnit), startedUnit)
+	s.ask(ctx, run, systemd.ServerUnit, systemd.User().Show(systemd.ServerUnit), startedUnit)
+}
+
+// ask has run say of a job whether it runs.
+func (s *Seen) ask(ctx context.Context, run Runner, name string, args []string, runs func(text string) bool) {
+	text, err := run(ctx, args)
+	s.Runs[name] = err == nil && runs(strings.TrimSpace(text)+"\n")
+}
+
+// loadedJob: launchd starts a job that is loaded by itself.
+func loadedJob(text string) bool {
+	_, err := launchd.ParsePrint(text)
+	return err == nil
+}
+
+// startedUnit: one that fails at each start is worth another one.
+func startedUnit(text string) bool {
+	state, err := systemd.ParseShow(text)
+	return err == nil && state.Loaded && state.Enabled && state.Running && !state.Stale
+}

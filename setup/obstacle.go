@@ -1,0 +1,121 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/shell"
+	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/mount/synthetic"
+)
+
+// Obstacles are what is in the way, each with what to do about it. While there
+// are any, nothing may be touched.
+func Obstacles(c *Config, s *Seen) []mount.Problem {
+	var found []mount.Problem
+	add := func(what, mend string) { found = append(found, mount.Problem{What: what, Mend: mend}) }
+	if c.UID == 0 {
+		add("this is run by root", "run it as the user whose "+c.Export+" it is to be, without sudo: it asks for root's rights itself")
+	}
+	if strings.HasPrefix(c.Program+"/", c.Export+"/") {
+		add("the program "+c.Program+" lies in the mount that it is to serve", "put it somewhere else")
+	}
+	found = append(found, pointObstacles(c, s)...)
+	for _, line := range fstabLines(s.Fstab, c.Export) {
+		add("/etc/fstab mounts something else there: "+line, "remove that line if it is no longer needed, or choose another --export")
+	}
+	for _, dir := range s.Loose {
+		add("others than root may change what is in "+dir+", above what root runs or mounts on", "run: sudo chown root "+shell.Quote(dir)+" && sudo chmod go-w "+shell.Quote(dir)+", or choose another --export")
+	}
+	if uid := keeperOwner(s.Files[c.places().keeper]); uid != "" && uid != strconv.Itoa(c.UID) {
+		add("a keeper is set up for another user, uid "+uid, "have that user run nixnfsd uninstall first")
+	}
+	for _, p := range s.Others {
+		add(p+" belongs to another installation of Nix", "uninstall that one first, as its manual says; what is in its store is lost")
+	}
+	if c.System == "darwin" {
+		return append(found, macObstacles(c, s)...)
+	}
+	return append(found, linuxObstacles(s)...)
+}
+
+func pointObstacles(c *Config, s *Seen) []mount.Problem {
+	p := s.Point
+	one := func(what, mend string) []mount.Problem { return []mount.Problem{{What: what, Mend: mend}} }
+	switch {
+	case p.Mount != nil && c.mounts(p.Mount):
+		return nil
+	case p.Mount != nil && p.Mount.Type == "apfs":
+		return one(fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), "uninstall the Nix that it belongs to first; what is in its store is lost")
+	case p.Mount != nil:
+		return one(fmt.Sprintf("something else is mounted at %s: %s, type %s", c.Export, p.Mount.From, p.Mount.Type), "unmount it, or choose another --export")
+	case p.Kind == Symlink:
+		return one(fmt.Sprintf("%s is a symbolic link to %s, which Nix refuses", c.Export, p.Target), "remove it")
+	case p.Kind == Other:
+		return one(c.Export+" is no directory", "remove it, or choose another --export")
+	case len(p.Names) > 0:
+		return one(fmt.Sprintf("%s is a directory with something in it, which the mount would hide: %s", c.Export, strings.Join(p.Names, ", ")), "move it away, or choose another --export")
+	}
+	return nil
+}
+
+// mounts reports whether an entry of the mount table is of the server that is
+// set up. A port that is not known is taken for its.
+func (c *Config) mounts(e *mount.Entry) bool {
+	from := e.Server()
+	return e.Type == "nfs" && e.Export() == c.Export && from.Addr() == c.Addr.Addr() && (from.Port() == c.Addr.Port() || from.Port() == 0)
+}
+
+// fstabLines are those of fstab(5) that mount something at a directory.
+func fstabLines(text, dir string) []string {
+	var found []string
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) > 1 && fields[0][0] != '#' && path.Clean(fields[1]) == dir {
+			found = append(found, strings.Join(fields, " "))
+		}
+	}
+	return found
+}
+
+// ownerFlag is how a unit file or a property list of ours says whose keeper it is.
+var ownerFlag = regexp.MustCompile(`--owner(?:</string>\s*<string>| )(\d+)`)
+
+// keeperOwner is the uid of the user for whom a keeper is set up, if it is one.
+func keeperOwner(text []byte) string {
+	if m := ownerFlag.FindSubmatch(text); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+func macObstacles(c *Config, s *Seen) []mount.Problem {
+	name := strings.TrimPrefix(c.Export, "/")
+	if strings.Contains(name, "/") || strings.ContainsAny(name, " \t\n") {
+		return []mount.Problem{{What: "macOS can make no directory for " + c.Export, Mend: "choose a name in the root, such as " + mount.DefaultExport}}
+	}
+	_, err := synthetic.Decide(s.Release, name, manifest, s.Manifests)
+	var conflict *synthetic.Conflict
+	if errors.As(err, &conflict) {
+		return []mount.Problem{{What: conflict.What, Mend: conflict.Mend}}
+	}
+	return nil
+}
+
+func linuxObstacles(s *Seen) []mount.Problem {
+	var found []mount.Problem
+	if s.NoSystemd {
+		found = append(found, mount.Problem{What: "this machine is not run by systemd", Mend: "start nixnfsd serve as the user and nixnfsd keep as root in its own way; --dry-run shows their command lines"})
+	}
+	if s.NoHelper {
+		found = append(found, mount.Problem{What: "the system cannot mount NFS: there is no /sbin/mount.nfs", Mend: "install it (Debian: nfs-common, Fedora: nfs-utils)"})
+	}
+	return found
+}
+
+// ErrObstacles is that there are some.
+var ErrObstacles = errors.New("nothing was touched: something is in the way")

@@ -1,0 +1,45 @@
+package setup
+
+import (
+	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/mount/synthetic"
+)
+
+// Seen is a machine as it was looked at.
+type Seen struct {
+	Release   synthetic.Release    // of macOS
+	Manifests []synthetic.Manifest // of macOS
+	Point     Point
+	// Files are the contents of those that setup writes, and that are there; a
+	// program's is left out where it is not this one.
+	Files map[string][]byte
+	Dirs  map[string]bool // those that setup needs, and that are there
+	Runs  map[string]bool // jobs and units that run, by their names
+	Fstab string
+	// Others are paths of other installations of Nix that are there.
+	Others []string
+	// Loose are directories above root's files that others than root may change.
+	Loose []string
+	// NoSystemd: the machine is not run by it. NoHelper: mount(8) cannot mount NFS.
+	NoSystemd, NoHelper bool
+}
+
+// Kind is what is at a path.
+type Kind string
+
+// The values of Kind.
+const (
+	Absent    Kind = ""
+	Directory Kind = "directory"
+	Symlink   Kind = "symbolic link"
+	Other     Kind = "file"
+)
+
+// Point is what is at the mount point. Of what is mounted there nothing more is
+// looked at: it may be dead.
+type Point struct {
+	Mount  *mount.Entry // nil: nothing is mounted there
+	Kind   Kind
+	Target string   // of a symbolic link
+	Names  []string // the first entries of a directory
+}

@@ -1,0 +1,81 @@
+package setup
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/mount/synthetic"
+)
+
+// receipts are those of a plan that was carried out on a machine where nothing
+// was before, and the files as they are then.
+func receipts(p *Plan) (root, user Receipt, now Digests) {
+	now = Digests{}
+	for _, s := range p.Steps {
+		if s.Run != nil {
+			continue
+		}
+		c := Change{Path: s.Path, Dir: s.Mode.IsDir(), Digest: "as written"}
+		if !c.Dir {
+			now[s.Path] = c.Digest
+		}
+		if s.Root {
+			root.note(c)
+		} else {
+			user.note(c)
+		}
+	}
+	return root, user, now
+}
+
+func TestUndoPlans(t *testing.T) {
+	tt := []struct {
+		name   string
+		config *Config
+		fresh  *Seen
+		done   *Seen
+	}{
+		{"macos-undo", macConfig(), mac(14, 0, ""), macDone(t)},
+		{"linux-undo", linuxConfig(), &Seen{Dirs: dirs("/etc/systemd/system", "/opt", "/home/you/.config")}, linuxDone(t)},
+	}
+	for _, tc := range tt {
+		p, err := New(tc.config, tc.fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, user, now := receipts(p)
+		back := Undo(tc.config, tc.done, root, user, now)
+		checkPlan(t, tc.name, back)
+		compareGolden(t, filepath.Join("testdata", tc.name+".txt"), back.Text())
+	}
+}
+
+// TestUndoNothing has no receipt, and a machine where half is gone.
+func TestUndoNothing(t *testing.T) {
+	if p := Undo(macConfig(), mac(14, 0, ""), Receipt{}, Receipt{}, Digests{}); len(p.Steps) != 0 {
+		t.Errorf("there is something to do: %s", p.Text())
+	}
+	c := macConfig()
+	done := macDone(t)
+	done.Runs[launchd.ServerLabel] = false
+	p := Undo(c, done, Receipt{}, Receipt{}, Digests{c.places().server: "as written"})
+	if strings.Contains(p.Text(), "bootout") {
+		t.Errorf("what does not run is ended: %s", p.Text())
+	}
+}
+
+// TestUndoLineAmongOthers has only our line go from a manifest that others have
+// changed since.
+func TestUndoLineAmongOthers(t *testing.T) {
+	seen := mac(10, 15, "run\tx\nnix\nopt\n")
+	root := Receipt{Changes: []Change{{Path: synthetic.Conf, Before: &File{Mode: 0o600, Content: []byte("run\tx\n")}, Digest: "as written"}}}
+	p := Undo(macConfig(), seen, root, Receipt{}, Digests{synthetic.Conf: "changed since"})
+	if len(p.Steps) != 1 || string(p.Steps[0].Content) != "run\tx\nopt\n" || p.Steps[0].Mode != 0o600 || p.Steps[0].Remove {
+		t.Errorf("got %+v", p.Steps)
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "restart") {
+		t.Errorf("notes: %q", p.Notes)
+	}
+}
