@@ -66,6 +66,7 @@ puts another program in its place.`,
 func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) error {
 	syscall.Umask(0)               // modes are the client's business, which has applied its own
 	signal.Ignore(syscall.SIGPIPE) // whoever read the log may be gone; the mount has to live
+	twoAtLeast()
 	d, err := newDaemon(opts, stdout, stderr)
 	if handover.Rehearsing() {
 		if err == nil {
@@ -78,6 +79,15 @@ func serve(ctx context.Context, opts *serveOptions, stdout, stderr io.Writer) er
 		return errors.Join(err, from.Return(err))
 	}
 	return d.run(ctx, from)
+}
+
+// twoAtLeast has Go run as if there were two processors where there is one. While none of them
+// is idle Go takes a processor away from each system call that lasts longer than 20 µs (retake in
+// runtime/proc.go), and to hand it to another thread and back takes longer than most calls do.
+func twoAtLeast() {
+	if runtime.GOMAXPROCS(0) < 2 { // else it goes on following the machine, until it is set
+		runtime.GOMAXPROCS(2)
+	}
 }
 
 // daemon is what a process has beyond the server that it runs at the time.
