@@ -10,8 +10,9 @@ import (
 // alone. File systems stamp by a clock that may stand still for some milliseconds, or keep
 // whole seconds (HFS+): they would hide every change but the first in that time. Such
 // changes are counted in memory, and show as nanoseconds of the mtime for as long as that on
-// disk stands still, and of the ctime where seconds are kept. After a restart they do not show
-// any more, and clients look anew.
+// disk stands still, and of the ctime where seconds are kept. What is shown is written to the disk
+// before it is forgotten; only where seconds are kept, and after a crash, it does not show any more,
+// and clients look anew.
 
 // standing is a time on disk that stood still while names changed, and what it is shown as.
 type standing struct{ disk, shown Time }
@@ -66,4 +67,35 @@ func (t Time) within(d time.Duration, u Time) bool {
 	}
 	ahead := sec*1e9 + int64(u.Nsec) - int64(t.Nsec)
 	return ahead >= 0 && ahead < int64(d)
+}
+
+// keepTimes writes what a directory's times are shown as to the disk, where that stands still.
+func (fs *FS) keepTimes(n *node) {
+	last := n.dir.standing.Load()
+	if last == nil || fs.coarse || !n.mu.TryLock() {
+		return
+	}
+	defer n.mu.Unlock()
+	dir, err := fs.dirFD(n, 0)
+	if err == nil {
+		var st sysStat
+		if sysFstat(dir.fd, &st) == nil && st.mtime == last.disk {
+			_ = dirTarget(dir.fd).utimes(unix.Timespec{Nsec: utimeOmit}, timespec(last.shown))
+		}
+		dir.release()
+	}
+	n.dir.standing.CompareAndSwap(last, nil)
+}
+
+// keepAllTimes does so for all directories.
+func (fs *FS) keepAllTimes() {
+	var standing []*node
+	fs.nodes.each(func(n *node) {
+		if n.isDir() && n.dir.standing.Load() != nil {
+			standing = append(standing, n)
+		}
+	})
+	for _, n := range standing {
+		fs.keepTimes(n)
+	}
 }

@@ -80,7 +80,8 @@ func (fs *FS) evictFrom(s *tableShard) (evicted bool) {
 	s.mu.Lock()
 	n := fs.victim(s)
 	unkept := n != nil && n.unkept.Load()
-	if n != nil && !unkept {
+	standing := n != nil && n.isDir() && !fs.coarse && n.dir.standing.Load() != nil
+	if n != nil && !unkept && !standing {
 		delete(s.m, n.id)
 	}
 	s.mu.Unlock()
@@ -89,6 +90,9 @@ func (fs *FS) evictFrom(s *tableShard) (evicted bool) {
 		return false
 	case unkept:
 		fs.keepNames(n)
+		return false
+	case standing:
+		fs.keepTimes(n)
 		return false
 	}
 	fs.nodes.count.Add(-1)

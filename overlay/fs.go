@@ -281,6 +281,7 @@ func (fs *FS) readRootMarks(s *stack) error {
 // Close closes the overlay and gives up the lock.
 func (fs *FS) Close() error {
 	fs.belows.close()
+	fs.keepAllTimes()
 	err := fs.journal.close()
 	fs.young.closeAll()
 	fs.files.shrink()
