@@ -41,10 +41,10 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestFault.*)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestKeep|TestFault.*)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestFault.*)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestKeep|TestFault.*)$"}},
 		{
 			"torture",
 			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true},
@@ -67,6 +67,8 @@ func TestKernelClient(t *testing.T) {
 		// Root tries what another user than the server's may.
 		{"others", uml.Config{Server: serve, ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersAreRefused$"}},
 		{"sharing", uml.Config{Server: slices.Concat(serve, []string{"--share-read"}), ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersRead$"}},
+		// Root's keeper does the mounting.
+		{"keep", uml.Config{Server: serve, ServerUID: 1000}, []string{"-test.run=^TestKeep$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}

@@ -12,6 +12,14 @@ import (
 	"syscall"
 )
 
+// Run runs a command, whose program is named by its whole path, and says of a failure what the
+// command said. When ctx ends first the program is killed, and not waited for: where the kernel
+// does not let it go, it stays.
+func Run(ctx context.Context, argv []string) error {
+	_, err := output(ctx, argv[0], argv[1:]...)
+	return err
+}
+
 // output runs a program, named by its whole path, and gives what it printed.
 // When ctx ends first the program is killed, and output does not wait for it:
 // where the kernel does not let it go, it stays until the server comes back.

@@ -18,7 +18,9 @@ const (
 // Target is what is mounted, from where.
 type Target struct {
 	Server netip.AddrPort // where nfs and mount are both served
-	Export string         // the exported path, and the mount point
+	Export string         // the exported path
+	// Point is the mount point. Empty is the export's path.
+	Point string
 	// ReadOnly mounts what a server with --read-only serves.
 	ReadOnly bool
 }
@@ -53,7 +55,45 @@ func Args(goos string, t Target) []string {
 	for i, o := range options {
 		texts[i] = o.text
 	}
-	return append(args, "-o", strings.Join(texts, ","), t.from(), t.Export)
+	return append(args, "-o", strings.Join(texts, ","), t.from(), t.At())
+}
+
+// At is the mount point.
+func (t Target) At() string {
+	if t.Point != "" {
+		return t.Point
+	}
+	return t.Export
+}
+
+// Is reports whether e is a mount of t, wherever that is. A port that is not known is taken for
+// ours: host and path are.
+func (t Target) Is(e *Entry) bool {
+	s := e.Server()
+	return e.Type == "nfs" && e.Export() == t.Export && s.Addr() == t.Server.Addr() &&
+		(s.Port() == t.Server.Port() || s.Port() == 0)
+}
+
+// UnmountArgs is the command that unmounts dir on the system goos, nil where we know of none.
+// With force it ends even a mount that is dead and in use.
+func UnmountArgs(goos, dir string, force bool) []string {
+	var args []string
+	switch goos {
+	case "linux":
+		// Not to touch what may be dead, nor to have umount.nfs ask its server (umount(8)).
+		args = []string{"/bin/umount", "--no-canonicalize", "--internal-only"}
+	case "darwin":
+		args = []string{"/sbin/umount"}
+	default:
+		return nil
+	}
+	if force {
+		args = append(args, "-f")
+	}
+	if force && goos == "linux" {
+		args = append(args, "-l") // -f alone fails while the mount is in use
+	}
+	return append(args, dir)
 }
 
 // from is the remote as the mount table shows it.

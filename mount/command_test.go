@@ -28,11 +28,35 @@ func TestCommand(t *testing.T) {
 			Target{Server: netip.MustParseAddrPort("[::1]:2049"), Export: "/my nix's", ReadOnly: true},
 			`mount -t nfs -o vers=3,proto=tcp6,port=2049,mountproto=tcp6,mountport=2049,nolock,noacl,hard,noresvport,sec=sys,retry=0,nosuid,nodev,ro '[::1]:/my nix'\''s' '/my nix'\''s'`,
 		},
+		{
+			"a mount point of its own", "linux",
+			Target{Server: local, Export: "/nix", Point: "/mnt"},
+			"mount -t nfs -o vers=3,proto=tcp,port=12049,mountproto=tcp,mountport=12049,nolock,noacl,hard,noresvport,sec=sys,retry=0,nosuid,nodev,rw 127.0.0.1:/nix /mnt",
+		},
 		{"a system without a command", "plan9", Target{Server: local, Export: "/nix"}, ""},
 	}
 	for _, tc := range tt {
 		if got := Command(tc.goos, tc.target); got != tc.want {
 			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestUnmountArgs(t *testing.T) {
+	tt := []struct {
+		goos  string
+		force bool
+		want  string
+	}{
+		{"linux", false, "/bin/umount --no-canonicalize --internal-only /nix"},
+		{"linux", true, "/bin/umount --no-canonicalize --internal-only -f -l /nix"},
+		{"darwin", false, "/sbin/umount /nix"},
+		{"darwin", true, "/sbin/umount -f /nix"},
+		{"plan9", true, ""},
+	}
+	for _, tc := range tt {
+		if got := strings.Join(UnmountArgs(tc.goos, "/nix", tc.force), " "); got != tc.want {
+			t.Errorf("%s, force %v: got %q, want %q", tc.goos, tc.force, got, tc.want)
 		}
 	}
 }

@@ -23,6 +23,22 @@ func ListenerAt(_ context.Context, addr netip.AddrPort) Holder {
 	return unknownHolder
 }
 
+// listenerUID says whose the socket is that connections to addr go to, -1: not known. One of
+// that very address goes before one of all (tcp(7)).
+func listenerUID(_ context.Context, addr netip.AddrPort) int {
+	uid := -1
+	for s := range procnet.TCP() {
+		switch {
+		case !takes(&s, addr):
+		case !s.Local.Addr().IsUnspecified():
+			return int(s.UID)
+		case uid < 0:
+			uid = int(s.UID)
+		}
+	}
+	return uid
+}
+
 // socketHolder looks for the process that has the socket open. Only the links
 // of /proc are read, never what they lead to.
 func socketHolder(s *procnet.Socket) Holder {

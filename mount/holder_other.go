@@ -7,5 +7,7 @@ import (
 	"net/netip"
 )
 
+func listenerUID(context.Context, netip.AddrPort) int { return -1 }
+
 // ListenerAt does not know on this system.
 func ListenerAt(context.Context, netip.AddrPort) Holder { return unknownHolder }

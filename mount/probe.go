@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/peeruid"
@@ -32,8 +33,10 @@ func Probe(ctx context.Context, addr netip.AddrPort, export string) error {
 	if err := c.Null(ctx); err != nil {
 		return fmt.Errorf("NULL to %s: %w", addr, explain(err))
 	}
-	if err := c.whose(os.Getuid()); err != nil {
-		return fmt.Errorf("%w at %s: %w", ErrNoAnswer, addr, err)
+	if self := os.Getuid(); self != 0 {
+		if err := c.whose(uint32(self)); err != nil {
+			return fmt.Errorf("%w at %s: %w", ErrNoAnswer, addr, err)
+		}
 	}
 	root, err := c.Mnt(ctx, export)
 	if err != nil {
@@ -43,6 +46,42 @@ func Probe(ctx context.Context, addr netip.AddrPort, export string) error {
 		return fmt.Errorf("FSINFO of %s at %s: %w", export, addr, explain(err))
 	}
 	return nil
+}
+
+// StrangerError is a program of another user's at the address.
+type StrangerError struct{ UID uint32 }
+
+// Error says whose it is.
+func (e *StrangerError) Error() string { return fmt.Sprintf("what answers is uid %d's", e.UID) }
+
+// Answers returns nil when a server of the user owner answers RPC at addr within limit. An error
+// wraps ErrNoAnswer, or is a StrangerError: another user's program answers, or keeps silent.
+func Answers(ctx context.Context, addr netip.AddrPort, owner uint32, limit time.Duration) error {
+	ctx1, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c, err := dial(ctx1, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Null(ctx1); err == nil {
+		err := c.whose(owner)
+		if _, stranger := errors.AsType[*StrangerError](err); err != nil && !stranger {
+			err = fmt.Errorf("%w: %w", ErrNoAnswer, err)
+		}
+		return err
+	}
+	return silent(ctx, addr, owner, limit)
+}
+
+// silent tells whose listener it is that takes connections and does not answer.
+func silent(ctx context.Context, addr netip.AddrPort, owner uint32, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if uid := listenerUID(ctx, addr); uid >= 0 && uid != int(owner) {
+		return &StrangerError{uint32(uid)}
+	}
+	return fmt.Errorf("%w: what listens at %s keeps silent", ErrNoAnswer, addr)
 }
 
 // ping returns nil when anything at addr answers an RPC call, even by refusing it.
@@ -76,11 +115,11 @@ func dial(ctx context.Context, addr netip.AddrPort) (*client, error) {
 	})}, nil
 }
 
-// whose returns nil when the server, which has answered, is of the user self, who may be root.
-func (c *client) whose(self int) error {
+// whose returns nil when the server, which has answered, is of the user owner.
+func (c *client) whose(owner uint32) error {
 	uid, err := peeruid.Of(c.nc)
-	if err == nil && self != 0 && uint32(self) != uid {
-		return fmt.Errorf("what answers is uid %d's", uid)
+	if err == nil && owner != uid {
+		return &StrangerError{uid}
 	}
 	return err
 }

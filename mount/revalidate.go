@@ -17,7 +17,8 @@ const atOnce = 256
 // Directories that are gone are no error. Only Linux lets a program ask for this.
 func (c *Checker) Revalidate(ctx context.Context, dirs []string) error {
 	e, err := c.find(ctx)
-	if err != nil || e == nil || !isOurs(e, Target{Server: c.Addr, Export: c.Export}) {
+	target := Target{Server: c.Addr, Export: c.Export}
+	if err != nil || e == nil || !target.Is(e) {
 		return err
 	}
 	for some := range slices.Chunk(dirs, atOnce) {

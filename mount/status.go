@@ -111,7 +111,7 @@ func (c *Checker) Check(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	o.server = c.limited(ctx, func(ctx context.Context) error { return Probe(ctx, c.Addr, c.Export) })
-	o.ours = o.entry != nil && isOurs(o.entry, o.target)
+	o.ours = o.entry != nil && o.target.Is(o.entry)
 	if errors.Is(o.server, ErrNoAnswer) {
 		o.holder = ListenerAt(ctx, c.Addr)
 	}
@@ -228,12 +228,4 @@ func (c *Checker) find(ctx context.Context) (*Entry, error) {
 		return e, nil // less is known, and the state is still right
 	}
 	return &more, nil
-}
-
-// isOurs reports whether e is a mount of t. A port that is not known is taken
-// for ours: host and path are.
-func isOurs(e *Entry, t Target) bool {
-	s := e.Server()
-	return e.Type == "nfs" && e.Export() == t.Export && s.Addr() == t.Server.Addr() &&
-		(s.Port() == t.Server.Port() || s.Port() == 0)
 }

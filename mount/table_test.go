@@ -170,7 +170,7 @@ func TestIsOurs(t *testing.T) {
 		{"no NFS", Entry{Type: "ext4", From: "/dev/vdb"}, false},
 	}
 	for _, tc := range tt {
-		if got := isOurs(&tc.entry, ours); got != tc.want {
+		if got := ours.Is(&tc.entry); got != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
 	}

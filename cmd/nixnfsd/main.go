@@ -60,7 +60,8 @@ Exit codes:
   1  failure
   2  the command line is wrong
   3  check, fsck or layers found problems
-  4  there is no server for check, layers or restart`,
+  4  there is no server for check, layers or restart, or no keeper for mount
+     or umount`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -71,7 +72,8 @@ Exit codes:
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
-	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newRestartCommand(), newFsckCommand(), newStatCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newRestartCommand(), newFsckCommand(),
+		newKeepCommand(), newMountCommand(), newUmountCommand(), newStatCommand(), newVersionCommand())
 	return root
 }
 

@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"cmd":         {"nfs", "overlay", "mount", "setup", "launchd", "systemd", "internal/"},
 	"nfs":         {"overlay", "internal/"},
 	"overlay":     {"internal/"},
-	"mount":       {"internal/"},
+	"mount":       {"mount", "internal/"},
 	"setup":       {"mount", "launchd", "systemd", "internal/"},
 	"launchd":     {"internal/"},
 	"systemd":     {"internal/"},

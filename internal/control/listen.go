@@ -20,7 +20,7 @@ const (
 const maxPath = len(unix.RawSockaddrUnix{}.Path)
 
 // Listen makes the socket in the state directory dir, whose lock the caller holds, and lets
-// in only processes of the user owner and of root. Close removes it.
+// in only processes of the user owner, whose it is then, and of root. Close removes it.
 func Listen(dir string, owner uint32) (net.Listener, error) {
 	fail := func(err error) (net.Listener, error) {
 		return nil, fmt.Errorf("make the control socket in %s: %w", dir, err)
@@ -39,6 +39,9 @@ func Listen(dir string, owner uint32) (net.Listener, error) {
 	}
 	l.SetUnlinkOnClose(false) // it has another name by then
 	err = os.Chmod(fresh, 0o600)
+	if err == nil && uint32(os.Geteuid()) != owner {
+		err = os.Lchown(fresh, int(owner), -1)
+	}
 	if err == nil {
 		err = os.Rename(fresh, filepath.Join(dir, socketName))
 	}
