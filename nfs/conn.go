@@ -37,10 +37,10 @@ type conn struct {
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks *blocks
-	origin uint64    // of the client's calls; see Replies
-	until  time.Time // the read deadline
-	begun  bool      // until is the bound of a call that is not whole yet
-	lean   int       // batches that were small while the memory for them was not
+	origin uint64        // of the client's calls; see Replies
+	until  time.Duration // the read deadline, of Server.clock
+	begun  bool          // until is the bound of a call that is not whole yet
+	lean   int           // batches that were small while the memory for them was not
 
 	working sync.WaitGroup
 }
@@ -49,7 +49,7 @@ type conn struct {
 func newConn(p *peer, src io.Reader, first []byte) *conn {
 	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client)}
 	c.blocks = newBlocks(p.srv.blocks)
-	c.out = newSender(p.nc, c.release)
+	c.out = newSender(p.nc, p.srv.booted, c.release)
 	c.q = newRequest(p.srv, p.client)
 	c.in = oncrpc.NewReader(src, c, maxRecord)
 	c.in.Unread(first)
@@ -109,15 +109,15 @@ func (c *conn) fill() error {
 	case why != errIdle:
 		return why
 	case c.in.Partial():
-		if !time.Now().Before(c.until) {
+		if c.srv.clock() >= c.until {
 			return err
 		}
-		c.deadline(c.until)
+		c.deadline(c.srv.booted.Add(c.until))
 		return nil
 	case len(c.calls) == 0:
 		return errIdle
 	}
-	c.until = time.Time{}
+	c.until = 0
 	return nil
 }
 
@@ -222,10 +222,10 @@ func (c *conn) watch(partial bool) {
 	if partial {
 		wait = stall
 	}
-	now := time.Now()
-	if left := c.until.Sub(now); left >= wait && left <= 2*wait {
+	now := c.srv.clock()
+	if left := c.until - now; left >= wait && left <= 2*wait {
 		return
 	}
-	c.until = now.Add(2 * wait)
-	c.deadline(c.until)
+	c.until = now + 2*wait
+	c.deadline(c.srv.booted.Add(c.until))
 }

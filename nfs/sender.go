@@ -18,6 +18,7 @@ const (
 // along whatever the others have ready.
 type sender struct {
 	nc      net.Conn
+	start   time.Time          // from which until counts: to read the date too takes as long again
 	release func(block []byte) // called for each reply of add and addBlock that is gone
 
 	mu    sync.Mutex
@@ -28,7 +29,7 @@ type sender struct {
 
 	// What follows is for whoever writes.
 	batch batch
-	until time.Time // the write deadline
+	until time.Duration // the write deadline
 	vec   [][]byte
 	rest  net.Buffers
 }
@@ -42,8 +43,8 @@ type batch struct {
 
 func (b *batch) empty() bool { return b.calls == 0 && len(b.blocks) == 0 }
 
-func newSender(nc net.Conn, release func([]byte)) *sender {
-	s := &sender{nc: nc, release: release}
+func newSender(nc net.Conn, start time.Time, release func([]byte)) *sender {
+	s := &sender{nc: nc, start: start, release: release}
 	s.idle.L = &s.mu
 	return s
 }
@@ -109,9 +110,9 @@ func (s *sender) drain(p []byte) {
 
 // put writes p and the batch.
 func (s *sender) put(p []byte) (err error) {
-	if now := time.Now(); s.until.Sub(now) < patience {
-		s.until = now.Add(2 * patience)
-		_ = s.nc.SetWriteDeadline(s.until) // the write tells
+	if now := time.Since(s.start); s.until-now < patience {
+		s.until = now + 2*patience
+		_ = s.nc.SetWriteDeadline(s.start.Add(s.until)) // the write tells
 	}
 	if s.batch.empty() {
 		_, err = s.nc.Write(p)
