@@ -40,7 +40,7 @@ func allContenders() []contender {
 		{name: knfsd, nfs: 2049, mnt: 20048, comm: "nfsd", start: startKnfsd, exportPolicy: "sync"},
 		{name: knfsdAsync, nfs: 2049, mnt: 20048, comm: "nfsd", start: startKnfsd, exportPolicy: "async"},
 		{name: ganesha, nfs: 22049, mnt: 20049, comm: "ganesha.nfsd", start: startGanesha},
-		{name: nixnfsd, nfs: 12049, mnt: 12049, comm: "nixnfsd", start: startNixnfsd},
+		{name: nixnfsd, nfs: 12049, mnt: 12049, start: startNixnfsd},
 	}
 }
 

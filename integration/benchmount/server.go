@@ -13,7 +13,9 @@ import (
 
 // startNixnfsd starts nixnfsd as the ordinary user, with nothing but its directories said.
 func startNixnfsd(ctx context.Context, _ *guest, c *contender) error {
-	return daemon(ctx, user, os.Getenv(envProgram), "serve",
+	program := os.Getenv(envProgram)
+	c.comm = program[:min(len(program), 15)] // all that ps shows
+	return daemon(ctx, user, program, "serve",
 		"--upper", c.export(), "--state", filepath.Join(c.disk(), "state"), "--listen", fmt.Sprint("127.0.0.1:", c.nfs))
 }
 
