@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,16 +18,25 @@ import (
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
-// Apply does the steps, of one of the two who act, in order, until one fails. What
-// was there before goes into the receipt, before anything is touched. say is told
-// of each step.
-func Apply(ctx context.Context, steps []Step, receipt string, run Runner, say func(what string)) error {
-	r, err := ReadReceipt(receipt)
+// Order is what one of the two who act is to do.
+type Order struct {
+	Receipt string `json:"receipt"` // the file
+	Export  string `json:"export"`  // and mount point that is set up; empty: one is taken back
+	Steps   []Step `json:"steps"`
+}
+
+// Apply does the steps of an order, until one fails. What was there before goes
+// into the receipt, before anything is touched. say is told of each step.
+func Apply(ctx context.Context, o Order, run Runner, say func(what string)) error {
+	r, err := ReadReceipt(o.Receipt)
 	if err != nil {
 		return err
 	}
-	a := &applier{receipt: r, file: receipt, run: run}
-	for _, s := range steps {
+	if o.Export != "" && !slices.Contains(r.Exports, o.Export) {
+		r.Exports = append(r.Exports, o.Export)
+	}
+	a := &applier{receipt: r, file: o.Receipt, run: run}
+	for _, s := range o.Steps {
 		what := strings.Join(s.words(), " ")
 		say(what)
 		if err := a.do(ctx, s); err != nil {
@@ -59,7 +69,7 @@ func (a *applier) do(ctx context.Context, s Step) error {
 func (a *applier) command(ctx context.Context, s Step) error {
 	if s.IfMounted != "" {
 		table, err := mount.Table()
-		if err != nil || mount.Find(table, s.IfMounted) == nil {
+		if e := mount.Find(table, s.IfMounted); err != nil || e == nil || !e.NFS() {
 			return err
 		}
 	}

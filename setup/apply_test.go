@@ -91,7 +91,7 @@ func (m *machine) apply(steps []Step) error {
 		}
 		return "", nil
 	}
-	return Apply(m.t.Context(), steps, m.receipt, run, func(string) {})
+	return Apply(m.t.Context(), Order{Receipt: m.receipt, Export: filepath.Join(m.dir, "nix"), Steps: steps}, run, func(string) {})
 }
 
 // undo makes the plan that takes all back.
@@ -235,7 +235,7 @@ func TestApplyRefuses(t *testing.T) {
 }
 
 func TestReadReceipt(t *testing.T) {
-	for _, text := range []string{"", "{}", "[]", `{"schemaVersion": 2}`, `{"schemaVersion": 1, "changes": [{"path": "etc/passwd"}]}`, `{"schemaVersion": 1, "changes": [{"path": "/etc/../x"}]}`} {
+	for _, text := range []string{"", "{}", "[]", `{"schemaVersion": 2}`, `{"schemaVersion": 1, "changes": [{"path": "etc/passwd"}]}`, `{"schemaVersion": 1, "changes": [{"path": "/etc/../x"}]}`, `{"schemaVersion": 1, "exports": [""]}`} {
 		file := filepath.Join(t.TempDir(), "receipt")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -243,5 +243,19 @@ func TestReadReceipt(t *testing.T) {
 		if r, err := ReadReceipt(file); err == nil {
 			t.Errorf("%s was taken: %+v", text, r)
 		}
+	}
+}
+
+// TestIfMounted has a command for a mount that is not there, and for one that is
+// not NFS: /proc is none of ours.
+func TestIfMounted(t *testing.T) {
+	m := newMachine(t)
+	err := m.apply([]Step{
+		{Run: []string{"gone"}, IfMounted: filepath.Join(m.dir, "nothing")},
+		{Run: []string{"foreign"}, IfMounted: "/proc"},
+		{Run: []string{"always"}},
+	})
+	if err != nil || !slices.Equal(m.ran, []string{"always"}) {
+		t.Errorf("ran %v: %v", m.ran, err)
 	}
 }

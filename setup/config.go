@@ -21,9 +21,9 @@ type Config struct {
 	Dirs    []string // flags of serve that name directories, absolute
 }
 
-// grace is how long a mount stays without a server: a restart of the machine's
-// slowest disk is shorter, and nobody waits for longer in a mount that is dead.
-const grace = 30 * time.Second
+// grace is how long a mount may hang whose server is gone. The server may be away
+// for half of it.
+const grace = time.Minute
 
 // places are the files that setup writes on a system.
 type places struct {

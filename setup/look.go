@@ -27,6 +27,9 @@ func Look(ctx context.Context, c *Config, run Runner) (*Seen, error) {
 	s := &Seen{Files: map[string][]byte{}, Dirs: map[string]bool{}, Runs: map[string]bool{}}
 	err := s.lookAtPoint(c.Export)
 	if err == nil {
+		s.InMount, err = mount.Layout{MountPoint: c.Export}.Mounted(c.Program)
+	}
+	if err == nil {
 		err = s.lookAtFiles(c)
 	}
 	if err != nil {

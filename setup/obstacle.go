@@ -21,7 +21,7 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 	if c.UID == 0 {
 		add("this is run by root", "run it as the user whose "+c.Export+" it is to be, without sudo: it asks for root's rights itself")
 	}
-	if strings.HasPrefix(c.Program+"/", c.Export+"/") {
+	if s.InMount {
 		add("the program "+c.Program+" lies in the mount that it is to serve", "put it somewhere else")
 	}
 	found = append(found, pointObstacles(c, s)...)
@@ -47,7 +47,7 @@ func pointObstacles(c *Config, s *Seen) []mount.Problem {
 	p := s.Point
 	one := func(what, mend string) []mount.Problem { return []mount.Problem{{What: what, Mend: mend}} }
 	switch {
-	case p.Mount != nil && c.mounts(p.Mount):
+	case p.Mount != nil && c.target().Is(p.Mount):
 		return nil
 	case p.Mount != nil && p.Mount.Type == "apfs":
 		return one(fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), "uninstall the Nix that it belongs to first; what is in its store is lost")
@@ -63,12 +63,8 @@ func pointObstacles(c *Config, s *Seen) []mount.Problem {
 	return nil
 }
 
-// mounts reports whether an entry of the mount table is of the server that is
-// set up. A port that is not known is taken for its.
-func (c *Config) mounts(e *mount.Entry) bool {
-	from := e.Server()
-	return e.Type == "nfs" && e.Export() == c.Export && from.Addr() == c.Addr.Addr() && (from.Port() == c.Addr.Port() || from.Port() == 0)
-}
+// target is what is mounted.
+func (c *Config) target() mount.Target { return mount.Target{Server: c.Addr, Export: c.Export} }
 
 // fstabLines are those of fstab(5) that mount something at a directory.
 func fstabLines(text, dir string) []string {

@@ -21,7 +21,7 @@ func TestObstacles(t *testing.T) {
 			s.Point.Mount = &mount.Entry{Type: "nfs", From: "127.0.0.1:/nix", Options: []string{"port=12049"}}
 		}, ""},
 		{"root", func(c *Config, _ *Seen) { c.UID = 0 }, "run by root"},
-		{"a program in the mount", func(c *Config, _ *Seen) { c.Program = "/nix/store/x/bin/nixnfsd" }, "lies in the mount"},
+		{"a program in the mount", func(_ *Config, s *Seen) { s.InMount = true }, "lies in the mount"},
 		{"an APFS volume", func(_ *Config, s *Seen) { s.Point.Mount = &mount.Entry{Type: "apfs", From: "/dev/disk3s7"} }, "an APFS volume, /dev/disk3s7, is mounted"},
 		{"another server's mount", func(_ *Config, s *Seen) {
 			s.Point.Mount = &mount.Entry{Type: "nfs", From: "127.0.0.1:/nix", Options: []string{"port=2049"}}

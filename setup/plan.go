@@ -24,7 +24,7 @@ type Step struct {
 	Run []string `json:"run,omitempty"`
 	// Ignore: the command's status says nothing.
 	Ignore bool `json:"ignore,omitempty"`
-	// IfMounted is where something has to be mounted for the command to be run.
+	// IfMounted is where NFS has to be mounted for the command to be run.
 	IfMounted string `json:"ifMounted,omitempty"`
 
 	Path    string      `json:"path,omitempty"`

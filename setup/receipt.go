@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 )
@@ -19,6 +20,7 @@ const receiptVersion = 1
 // Receipt is what was changed, in order.
 type Receipt struct {
 	SchemaVersion int      `json:"schemaVersion"`
+	Exports       []string `json:"exports"` // mount points that were set up
 	Changes       []Change `json:"changes"`
 }
 
@@ -50,15 +52,27 @@ func ReadReceipt(file string) (Receipt, error) {
 	if err == nil && r.SchemaVersion != receiptVersion {
 		err = fmt.Errorf("version %d of it is not known: use the nixnfsd that wrote it", r.SchemaVersion)
 	}
-	for _, c := range r.Changes {
-		if err == nil && (!filepath.IsAbs(c.Path) || filepath.Clean(c.Path) != c.Path) {
-			err = fmt.Errorf("%q is no path", c.Path)
-		}
+	if err == nil {
+		err = r.check()
 	}
 	if err != nil {
 		return Receipt{}, fmt.Errorf("read the receipt %s: %w", file, err)
 	}
 	return r, nil
+}
+
+// check holds that all paths are some.
+func (r *Receipt) check() error {
+	paths := slices.Clone(r.Exports)
+	for _, c := range r.Changes {
+		paths = append(paths, c.Path)
+	}
+	for _, p := range paths {
+		if !filepath.IsAbs(p) || filepath.Clean(p) != p {
+			return fmt.Errorf("%q is no path", p)
+		}
+	}
+	return nil
 }
 
 // write replaces the receipt at once and for good, or removes an empty one.

@@ -17,7 +17,8 @@ type Seen struct {
 	Runs  map[string]bool // jobs and units that run, by their names
 	Fstab string
 	// Others are paths of other installations of Nix that are there.
-	Others []string
+	Others  []string
+	InMount bool // the program, or a link on the way to it, leads into the mount
 	// Loose are directories above root's files that others than root may change.
 	Loose []string
 	// NoSystemd: the machine is not run by it. NoHelper: mount(8) cannot mount NFS.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
 	"github.com/nixnfsd/nixnfsd/systemd"
 )
@@ -42,7 +43,9 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests) *Plan {
 	p := c.places()
 	if now[p.keeper] != "" {
 		u.end(true, p.keeper)
-		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: []string{umount(c.System), c.Export}, IfMounted: c.Export, Why: "while the server still answers; it fails where somebody works in it"})
+	}
+	for _, dir := range root.Exports {
+		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: mount.UnmountArgs(c.System, dir, false), IfMounted: dir, Why: "while the server still answers; it fails where somebody works in it"})
 	}
 	u.files(true, root)
 	u.reload(true, now[p.keeper])
@@ -52,14 +55,6 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests) *Plan {
 	u.files(false, user)
 	u.reload(false, now[p.server])
 	return &u.plan
-}
-
-// umount is where a system has it.
-func umount(system string) string {
-	if system == "darwin" {
-		return "/sbin/umount"
-	}
-	return "/bin/umount"
 }
 
 // undoer collects the steps.
@@ -109,7 +104,7 @@ func (u *undoer) files(root bool, r Receipt) {
 		case c.Dir:
 			s.Remove, s.Mode, s.Why = true, fs.ModeDir, "setup made it; it stays where something is in it"
 		case u.isManifest(c.Path):
-			u.manifest(&s, c)
+			u.manifest(&s, c, r.Exports)
 		case u.foreign(c):
 			u.plan.Notes = append(u.plan.Notes, c.Path+" was changed since, and is left: remove it by hand, and run this again.")
 			continue
@@ -137,19 +132,21 @@ func (u *undoer) foreign(c Change) bool {
 	return now != "" && now != c.Digest && now != before
 }
 
-// manifest takes our line out of a manifest as it is now.
-func (u *undoer) manifest(s *Step, c Change) {
-	var before, now []byte
+// manifest takes our lines out of a manifest as it is now.
+func (u *undoer) manifest(s *Step, c Change, exports []string) {
+	var before []byte
 	s.Mode, s.Why = 0o644, "without the line that setup added"
 	if c.Before != nil {
 		before, s.Mode = c.Before.Content, c.Before.Mode
 	}
 	for _, m := range u.seen.Manifests {
 		if m.Path == c.Path {
-			now = m.Text
+			s.Content = m.Text
 		}
 	}
-	s.Content = synthetic.Undo(before, now, strings.TrimPrefix(u.config.Export, "/"))
+	for _, dir := range exports {
+		s.Content = synthetic.Undo(before, s.Content, strings.TrimPrefix(dir, "/"))
+		u.plan.Notes = append(u.plan.Notes, dir+" goes when you restart the machine.")
+	}
 	s.Remove = s.Content == nil
-	u.plan.Notes = append(u.plan.Notes, u.config.Export+" goes when you restart the machine.")
 }

@@ -13,6 +13,7 @@ import (
 // was before, and the files as they are then.
 func receipts(p *Plan) (root, user Receipt, now Digests) {
 	now = Digests{}
+	root.Exports, user.Exports = []string{"/nix"}, []string{"/nix"}
 	for _, s := range p.Steps {
 		if s.Run != nil {
 			continue
@@ -70,9 +71,10 @@ func TestUndoNothing(t *testing.T) {
 // changed since.
 func TestUndoLineAmongOthers(t *testing.T) {
 	seen := mac(10, 15, "run\tx\nnix\nopt\n")
-	root := Receipt{Changes: []Change{{Path: synthetic.Conf, Before: &File{Mode: 0o600, Content: []byte("run\tx\n")}, Digest: "as written"}}}
+	root := Receipt{Exports: []string{"/nix"}, Changes: []Change{{Path: synthetic.Conf, Before: &File{Mode: 0o600, Content: []byte("run\tx\n")}, Digest: "as written"}}}
 	p := Undo(macConfig(), seen, root, Receipt{}, Digests{synthetic.Conf: "changed since"})
-	if len(p.Steps) != 1 || string(p.Steps[0].Content) != "run\tx\nopt\n" || p.Steps[0].Mode != 0o600 || p.Steps[0].Remove {
+	s := p.Steps[len(p.Steps)-1]
+	if len(p.Steps) != 2 || string(s.Content) != "run\tx\nopt\n" || s.Mode != 0o600 || s.Remove {
 		t.Errorf("got %+v", p.Steps)
 	}
 	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "restart") {

@@ -59,7 +59,7 @@ Exit codes:
   0  all is well
   1  failure
   2  the command line is wrong
-  3  check, fsck or layers found problems
+  3  check, fsck or layers found problems, or something is in setup's way
   4  there is no server for check, layers or restart, or no keeper for mount
      or umount`,
 		SilenceErrors: true,
@@ -73,7 +73,8 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
 	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newLayersCommand(), newRestartCommand(), newFsckCommand(),
-		newKeepCommand(), newMountCommand(), newUmountCommand(), newStatCommand(), newVersionCommand())
+		newKeepCommand(), newMountCommand(), newUmountCommand(), newSetupCommand(), newUninstallCommand(), newApplyCommand(),
+		newStatCommand(), newVersionCommand())
 	return root
 }
 

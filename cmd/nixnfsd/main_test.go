@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -20,7 +21,16 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"nixnfsd": main}) }
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"nixnfsd": main, "sudo": sudo}) }
+
+// sudo is sudo(8) that asks nothing, for a script that makes it set-uid.
+func sudo() {
+	if err := syscall.Setuid(0); err != nil {
+		log.Fatal(err)
+	}
+	args := os.Args[2:] // behind "--"
+	log.Fatal(syscall.Exec(args[0], args, os.Environ()))
+}
 
 func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
 
@@ -36,7 +46,7 @@ func runScripts(t *testing.T, dir string) {
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		Deadline:            time.Now().Add(time.Minute),
-		Setup:               setup,
+		Setup:               settle,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"listen":    listenHere,
@@ -46,9 +56,9 @@ func runScripts(t *testing.T, dir string) {
 	})
 }
 
-// setup gives the user of a script a home and an address of his own. Directories that a script
+// settle gives the user of a script a home and an address of his own. Directories that a script
 // makes are its own, whatever the user's umask is.
-func setup(env *testscript.Env) error {
+func settle(env *testscript.Env) error {
 	syscall.Umask(0o022)
 	env.Setenv("HOME", env.WorkDir+"/home")
 	env.Setenv("XDG_DATA_HOME", "")
