@@ -28,6 +28,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
+	defer signal.Ignore(syscall.SIGTERM) // until the exit, with whatever is still to come
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	root := newCommand()
 	root.SetArgs(args)
