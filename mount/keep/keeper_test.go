@@ -121,7 +121,7 @@ func TestOrders(t *testing.T) {
 			t.Errorf("mount: %+v, %v", s, err)
 		}
 		m.set(func() { m.busy = true })
-		if s, err := k.Unmount(t.Context(), false); err == nil || !strings.Contains(err.Error(), "target is busy") || s.Mount != "mounted" || s.Away {
+		if s, err := k.Unmount(t.Context(), false); err == nil || err.Error() != "/nix stays mounted: target is busy: end sh (process 7), nix (process 8), or use --force" || s.Mount != "mounted" || s.Away {
 			t.Errorf("unmount what is in use: %+v, %v", s, err)
 		}
 		expect(t, "afterwards", m.after(time.Hour), "mount", "umount")

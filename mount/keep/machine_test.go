@@ -49,7 +49,7 @@ func (m *machine) start(t *testing.T) *Keeper {
 		t.Skip("no mount command is known for this system")
 	}
 	k := New(Options{Target: target(), Owner: ownerID, Grace: grace, Stat: m.stat, Report: m.report})
-	k.system = system{table: m.table, answers: m.answers, checkPoint: func(string) error { return nil }, run: m.run}
+	k.system = system{table: m.table, answers: m.answers, checkPoint: func(string) error { return nil }, run: m.run, users: m.users}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { k.Run(ctx); close(done) }()
@@ -142,6 +142,15 @@ func (m *machine) run(ctx context.Context, argv []string) error {
 	}
 	m.mounts = m.mounts[:len(m.mounts)-1]
 	m.stale = false
+	return nil
+}
+
+func (m *machine) users(string, int) []mount.Holder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.busy {
+		return []mount.Holder{{PID: 7, Name: "sh"}, {PID: 8, Name: "nix"}}
+	}
 	return nil
 }
 

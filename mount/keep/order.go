@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Status is what the keeper sees and wants.
@@ -67,13 +68,29 @@ func (k *Keeper) result(o order, v sight) error {
 	case v.point == foreign:
 		return fmt.Errorf("something else is mounted on %s, which is left alone", at)
 	case o >= orderUnmount:
-		return fmt.Errorf("%s stays mounted: %w: end what uses it, or use --force", at, k.why())
+		return fmt.Errorf("%s stays mounted: %s: %s, or use --force", at, strings.TrimSuffix(k.why().Error(), "."), k.endUsers())
 	case v.server == gone:
 		return fmt.Errorf("no server of uid %d's answers at %s: start it, and %s will be mounted", k.Owner, k.Target.Server, at)
 	case v.server == stranger:
 		return fmt.Errorf("uid %d has taken the address %s: have that program stopped", v.uid, k.Target.Server)
 	}
 	return fmt.Errorf("%s does not get mounted: %w", at, k.why())
+}
+
+// mostUsers is how many processes are named that use a mount.
+const mostUsers = 5
+
+// endUsers says what has to end for the mount to go.
+func (k *Keeper) endUsers() string {
+	users := k.system.users(k.Target.At(), mostUsers)
+	if len(users) == 0 {
+		return "end what uses it"
+	}
+	names := make([]string, len(users))
+	for i, u := range users {
+		names[i] = u.String()
+	}
+	return "end " + strings.Join(names, ", ")
 }
 
 // why is the last failure.

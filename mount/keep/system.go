@@ -20,10 +20,11 @@ type system struct {
 	answers    func(ctx context.Context, addr netip.AddrPort, owner uint32, limit time.Duration) error
 	checkPoint func(dir string) error
 	run        func(ctx context.Context, argv []string) error
+	users      func(dir string, most int) []mount.Holder
 }
 
 func realSystem() system {
-	return system{table: mount.Table, answers: mount.Answers, checkPoint: checkPoint, run: run}
+	return system{table: mount.Table, answers: mount.Answers, checkPoint: checkPoint, run: run, users: mount.Users}
 }
 
 // run runs a command by its whole path: mount(8) is in /bin, or a link from there is.
