@@ -12,14 +12,19 @@ func (fs *FS) fill(n *node, st *sysStat, a *Attr) {
 	if n.dir != nil {
 		fs.showTimes(n, st)
 	}
+	fs.show(n.id, st, n.linkDelta.Load(), a)
+}
+
+// show makes attributes of those of the file under the object id; linkDelta is as in its node.
+func (fs *FS) show(id ID, st *sysStat, linkDelta int32, a *Attr) {
 	*a = Attr{
-		ID: n.id, Mode: st.mode, Nlink: st.nlink, UID: st.uid, GID: st.gid, Size: st.size, Used: st.used,
+		ID: id, Mode: st.mode, Nlink: st.nlink, UID: st.uid, GID: st.gid, Size: st.size, Used: st.used,
 		Major: st.major, Minor: st.minor, Atime: st.atime, Mtime: st.mtime, Ctime: st.ctime,
 	}
-	if delta := n.linkDelta.Load(); delta != 0 {
-		a.Nlink = uint32(int64(a.Nlink) + int64(delta))
+	if linkDelta != 0 {
+		a.Nlink = uint32(int64(a.Nlink) + int64(linkDelta))
 	}
-	if n.isDir() && len(fs.layers) > 1 {
+	if a.IsDir() && len(fs.layers) > 1 {
 		a.Nlink = mergedLinks
 	}
 }

@@ -197,6 +197,9 @@
 // directory it is in, since all change one count (FS.counts, between the two).
 // Look-ups and reads take no lock but the node table's; what is met for the first time or
 // made, renamed and removed is written to the journal under a lock of its own, in memory.
+// What a listing meets for the first time is written there and gets no node; who makes one of
+// the same object at that time looks whether anything was written since he asked the journal
+// (found.changes).
 // Nothing waits for a disk under a lock but what the lock is for. A caller that others wait
 // for says so (Caller.MayBlock) and gets ErrWouldBlock instead of a wait.
 //
@@ -219,7 +222,9 @@
 // A look-up has to look into each layer until one has the name. Of a directory in several
 // lower layers in which more than a few names are looked up, a belowIndex says where to
 // begin; what is added to a lower layer behind the server's back shows a second late then.
-// A directory's names are merged into one listing, which all who list it share.
+// A directory's names are merged into one listing, which all who list it share. A listing with
+// attributes makes no nodes but for directories over lower layers: however large it is, what is
+// in use stays in memory.
 //
 // # Layers that change
 //

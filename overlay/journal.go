@@ -28,13 +28,13 @@ type journal struct {
 	// segment is how long a segment is made.
 	segment int64
 	index   *journalIndex // nil: there is no journal
-	win     []byte        // mapping of the last segment
-	base    int64         // where in the log that begins
+	last    *segment
+	base    int64 // where in the log that begins
 	// files are the segments by their numbers; the map does not change.
 	files atomic.Pointer[map[int64]*segment]
 	// mapped is held while records are read in mappings, and by who takes one away.
 	mapped sync.RWMutex
-	seen   atomic.Int32 // parts of the mappings that were read
+	seen   atomic.Int32 // parts of the mappings that were touched
 	// begin is where the log's first segment begins.
 	begin atomic.Int64
 	// counts are of the records about objects, by their hashes: who has read about
@@ -187,6 +187,16 @@ func (j *journal) write(f func() (r record, live int)) bool {
 	return j.writeLocked(&r, live)
 }
 
+// writeFirst writes the only place of an object that nothing was written about and no node is
+// made of. It reports false where that is not so any more: changes were counted before, and free
+// is called when no other writes.
+func (j *journal) writeFirst(r *record, changes uint32, free func() bool) bool {
+	j.asked.Store(true) // before the place can be known
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.changed(r.id) == changes && free() && j.writeLocked(r, 1)
+}
+
 func (j *journal) writeLocked(r *record, live int) bool {
 	if j.err != nil && !j.tryAgain() || len(r.name) > maxName {
 		return false
@@ -237,7 +247,7 @@ func (j *journal) cutShort() bool {
 		return true
 	}
 	log, err := segment.file.Stat()
-	return err != nil || log.Size() < int64(len(j.win))
+	return err != nil || log.Size() < int64(len(j.last.b))
 }
 
 // guarded calls f, which uses the mappings. It reports false when a file was cut short
@@ -267,7 +277,8 @@ func (j *journal) put(r *record, live int) error {
 	r.link = j.linkFor(r, chain)
 	var buf [maxRecord]byte
 	b := r.append(buf[:0])
-	copy(j.win[end-j.base:], b)
+	j.see(j.last, end-j.base)
+	copy(j.last.b[end-j.base:], b)
 	x.set(wordEnd, end+int64(len(b)))
 	if r.link == 0 {
 		chain = 0
@@ -293,7 +304,7 @@ func (j *journal) put(r *record, live int) error {
 func (j *journal) linkFor(r *record, chain bucket) int64 {
 	link := chain.offset()
 	for r.only && link >= j.base {
-		last, _, ok := decodeRecord(j.win[link-j.base:])
+		last, _, ok := decodeRecord(j.last.b[link-j.base:])
 		if !ok || last.id != r.id {
 			break
 		}
@@ -309,7 +320,7 @@ func (j *journal) linkFor(r *record, chain bucket) int64 {
 // index the chains get longer.
 func (j *journal) makeRoom() error {
 	x := j.index
-	if int64(len(j.win))-(x.get(wordEnd)-j.base) <= maxRecord {
+	if int64(len(j.last.b))-(x.get(wordEnd)-j.base) <= maxRecord {
 		if err := j.nextSegment(x.get(wordEnd)/segmentBytes + 1); err != nil {
 			return err
 		}
@@ -341,7 +352,12 @@ func (j *journal) trouble() error {
 }
 
 // changed gives a number that is another when more was written about an object.
-func (j *journal) changed(id ID) uint32 { return j.counts[hashID(id)>>56].Load() }
+func (j *journal) changed(id ID) uint32 {
+	if j == nil {
+		return 0
+	}
+	return j.counts[hashID(id)>>56].Load()
+}
 
 // close ends the journal. Compacting ends with it.
 func (j *journal) close() error {
@@ -362,7 +378,7 @@ func (j *journal) close() error {
 	j.mapped.Lock()
 	defer j.mapped.Unlock()
 	err = errors.Join(err, closeSegments(j.segments()))
-	j.win = nil
+	j.last = nil
 	j.files.Store(nil)
 	return err
 }

@@ -103,15 +103,15 @@ func closeSegments(files map[int64]*segment) (err error) {
 
 // goOn lets the log go on in its last segment, if all that is said to be in it has room there.
 func (j *journal) goOn(number, end int64) (ok bool) {
-	win, base := j.segments()[number].b, number*segmentBytes
-	size := int64(len(win))
+	s, base := j.segments()[number], number*segmentBytes
+	size := int64(len(s.b))
 	if end > base+size {
 		return false
 	}
-	j.win, j.base = win, base
+	j.last, j.base = s, base
 	// Of a record that the process did not live to finish something can be left. What is
 	// clear is not touched: a full disk may have no block for it; see errNoBlock.
-	if rest := win[end-base : min(size, end-base+maxRecord)]; slices.ContainsFunc(rest, func(b byte) bool { return b != 0 }) {
+	if rest := s.b[end-base : min(size, end-base+maxRecord)]; slices.ContainsFunc(rest, func(b byte) bool { return b != 0 }) {
 		clear(rest)
 	}
 	return true
@@ -123,14 +123,13 @@ func (j *journal) nextSegment(number int64) error {
 	if err != nil {
 		return err
 	}
-	j.leave()
 	files := maps.Clone(j.segments())
 	if files == nil {
 		files = make(map[int64]*segment)
 	}
 	files[number] = s
 	j.files.Store(&files)
-	j.win, j.base = s.b, number*segmentBytes
+	j.last, j.base = s, number*segmentBytes
 	j.index.set(wordEnd, j.base)
 	return nil
 }
@@ -194,22 +193,24 @@ func (j *journal) readRecord(off int64, buf *[maxRecord]byte) (record, error) {
 
 var errNoRecord = errors.New("no record is there")
 
-// readMapped reads from a segment's mapping; 0: it is not there. What is in memory for that is
-// bounded.
+// readMapped reads from a segment's mapping; 0: it is not there.
 func (j *journal) readMapped(s *segment, off int64, buf *[maxRecord]byte) int {
 	j.mapped.RLock()
 	defer j.mapped.RUnlock()
-	if s.see(off) && j.seen.Add(1) > maxSeen {
-		j.leave()
-	}
+	j.see(s, off)
 	return s.read(off, buf)
 }
 
-// leave leaves the log to the kernel's memory, less what is touched next. It is for who holds
+// see notes that a segment's mapping is about to be touched at an offset. What the process has
+// of the log in memory is bounded: then all of it is left to the kernel. It is for who holds
 // mapped or mu.
-func (j *journal) leave() {
-	j.seen.Store(0)
-	for _, s := range j.segments() {
-		s.leave()
+func (j *journal) see(s *segment, off int64) {
+	if !s.see(off) || j.seen.Add(1) <= maxSeen {
+		return
 	}
+	j.seen.Store(1)
+	for _, other := range j.segments() {
+		other.leave()
+	}
+	s.see(off)
 }

@@ -115,3 +115,28 @@ func (t *told) see(key placeKey) {
 	}
 	t.seen[key] = struct{}{}
 }
+
+// finds reports whether an object of a type is known by a name, and whether there can be anything
+// else about it.
+func (j *journal) finds(id, dir ID, name []byte, typ uint32) (here, more bool) {
+	var buf [maxRecord]byte
+	begin := j.begin.Load()
+	for off := j.chain(id); off >= begin && off > 0; {
+		r, err := j.readRecord(off, &buf)
+		switch {
+		case err != nil || r.link >= off:
+			return false, true
+		case r.id != id:
+		case r.op == recGone:
+			return false, more
+		case r.other == dir && string(r.name) == string(name):
+			return r.op == recPlace && r.typ == typ, true
+		case r.only:
+			return false, true
+		default:
+			more = true
+		}
+		off = r.link
+	}
+	return false, more
+}

@@ -6,7 +6,7 @@ import (
 )
 
 // listCacheBytes bounds the listings that are kept; one alone may be larger.
-const listCacheBytes = 32 << 20
+const listCacheBytes = 16 << 20
 
 // listCache forgets the listings that were not used for longest.
 type listCache struct {

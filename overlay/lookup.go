@@ -14,6 +14,10 @@ type found struct {
 	whiteout bool
 	// silly says that no layer has the name, but a client's open file.
 	silly bool
+	// id is what clients know it by, once somebody meets it.
+	id ID
+	// changes is what the journal had counted before it was asked for the object.
+	changes uint32
 }
 
 // find looks a name up in a directory's layers, from the top.
@@ -142,26 +146,34 @@ func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
 // meet gives the node of what was found under a name and makes it known there. Without
 // the directory's lock it can give errReplaced.
 func (fs *FS) meet(c Caller, d *node, name []byte, f *found, locked bool) (*node, error) {
-	id, err := fs.idOf(d, name, f)
+	if err := fs.identify(d, name, f); err != nil {
+		return nil, err
+	}
+	n, err := fs.known(f.id)
 	if err != nil {
 		return nil, err
 	}
-	n, err := fs.known(id)
-	if err != nil {
-		return nil, err
-	}
-	return fs.meetKnown(c, n, d, name, id, f, locked)
+	return fs.meetKnown(c, n, d, name, f, locked)
 }
 
-// meetKnown is meet for who has the node; nil: there is none.
-func (fs *FS) meetKnown(c Caller, n, d *node, name []byte, id ID, f *found, locked bool) (_ *node, err error) {
+// identify gives f its id. Who looks for the object after that sees in greet whether the
+// journal came to know of it meanwhile.
+func (fs *FS) identify(d *node, name []byte, f *found) (err error) {
+	if f.id, err = fs.idOf(d, name, f); err == nil {
+		f.changes = fs.journal.changed(f.id)
+	}
+	return err
+}
+
+// meetKnown is meet for who has the node of what was identified; nil: there was none.
+func (fs *FS) meetKnown(c Caller, n, d *node, name []byte, f *found, locked bool) (_ *node, err error) {
 	if n != nil {
 		if err := fs.settlePlaces(n); err != nil {
 			return nil, err
 		}
 	}
 	if n == nil || n.typ != f.st.typ() {
-		n, err = fs.greet(c, d, name, id, f, locked)
+		n, err = fs.greet(c, d, name, f, locked)
 	} else if n.hasPlace(d, name) == nil {
 		err = fs.meetAgain(c, n, d, name, f, locked)
 	}
@@ -190,8 +202,13 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 }
 
 // greet makes the node of an object that is met for the first time.
-func (fs *FS) greet(c Caller, d *node, name []byte, id ID, f *found, locked bool) (*node, error) {
-	n, made := fs.nodes.intern(id, f.st.typ(), newPlace(d, name, f.layer))
+func (fs *FS) greet(c Caller, d *node, name []byte, f *found, locked bool) (*node, error) {
+	n, made := fs.nodes.intern(f.id, f.st.typ(), newPlace(d, name, f.layer), func() bool {
+		return fs.journal.changed(f.id) == f.changes
+	})
+	if n == nil { // a listing has noted it meanwhile, by another name perhaps
+		return fs.meet(c, d, name, f, locked)
+	}
 	if !made { // by another who was faster, perhaps under another name
 		if n.hasPlace(d, name) == nil {
 			return n, fs.meetAgain(c, n, d, name, f, locked)

@@ -190,12 +190,12 @@ const noGroup = ^uint32(0)
 // born makes the node of an object that was just made under name: the journal need not
 // be asked for it.
 func (in *names) born(name []byte, st *sysStat) (*node, error) {
-	f := found{st: *st}
 	id := in.fs.identity(0, st)
 	if in.fs.marked {
 		in.fs.origins.put(id, id)
 	}
-	n, err := in.fs.meetKnown(Caller{}, in.fs.nodes.get(id), in.node, name, id, &f, true)
+	f := found{st: *st, id: id, changes: in.fs.journal.changed(id)}
+	n, err := in.fs.meetKnown(Caller{}, in.fs.nodes.get(id), in.node, name, &f, true)
 	if err == nil {
 		in.relist(name, n.id.Fileid)
 	}

@@ -62,8 +62,8 @@ func (t *nodeTable) get(id ID) *node {
 }
 
 // intern gives the node of an ID, and makes it with its first place where there
-// is none. One of another type gives way: its inode is gone.
-func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
+// is none, or gives nil where it may not. One of another type gives way: its inode is gone.
+func (t *nodeTable) intern(id ID, typ uint32, at *place, may func() bool) (n *node, made bool) {
 	if n := t.get(id); n != nil && n.typ == typ {
 		return n, false
 	}
@@ -74,6 +74,9 @@ func (t *nodeTable) intern(id ID, typ uint32, at *place) (n *node, made bool) {
 	if old != nil && old.typ == typ {
 		old.stamp(t.turn.Load())
 		return old, false
+	}
+	if !may() {
+		return nil, false
 	}
 	if old != nil {
 		t.dropPlaces(old)

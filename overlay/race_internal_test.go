@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,6 +56,51 @@ func TestMeetAfterRemoval(t *testing.T) {
 	}
 	if err := fs.Getattr(a.ID, &a); err != syscall.ESTALE {
 		t.Errorf("the removed file's handle gives %v", err)
+	}
+}
+
+// What a listing notes by one name while somebody meets it by another is known by both; and it
+// notes nothing of what somebody has met since it was found.
+func TestMeetBesideListing(t *testing.T) {
+	for _, first := range []string{"listing", "look-up", "look-up, and evicted"} {
+		t.Run(first, func(t *testing.T) {
+			fs := openOver(t)
+			fs.marked = false
+			if err := os.WriteFile(fs.layers[0].path+"/a", nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Link(fs.layers[0].path+"/a", fs.layers[0].path+"/b"); err != nil {
+				t.Fatal(err)
+			}
+			a, b := []byte("a"), []byte("b")
+			find := func(name []byte) (f found) {
+				if err := errors.Join(fs.find(fs.root, cBytes(name), &f), fs.identify(fs.root, name, &f)); err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+			listed, met := find(a), find(b)
+			if first == "listing" && !fs.note(fs.root, a, &listed) {
+				t.Fatal("what is not known was not noted")
+			}
+			n, err := fs.meetKnown(blocking, nil, fs.root, b, &met, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first != "listing" {
+				if first != "look-up" {
+					fs.nodes.remove(n)
+					fs.journal.asked.Store(true)
+				}
+				if fs.note(fs.root, a, &listed) {
+					t.Error("what is known by another name was noted")
+				}
+				n, err = fs.meet(blocking, fs.root, a, &listed, false)
+			}
+			if err != nil || n.hasPlace(fs.root, a) == nil || n.hasPlace(fs.root, b) == nil {
+				t.Errorf("it is known as %+v, %v", n.places.Load(), err)
+			}
+		})
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type segment struct {
 	file *os.File
 	b    []byte // the mapping; nil: there is none
-	// seen has a bit for each part of the mapping that was read.
+	// seen has a bit for each part of the mapping that was touched.
 	seen [segmentBytes / seenBytes / 64]atomic.Uint64
 }
 
@@ -22,8 +22,8 @@ const (
 	// seenBytes is what the kernel maps at once when a page of it is touched
 	// (fault_around_bytes of its debugfs).
 	seenBytes = 64 << 10
-	// maxSeen bounds how many parts of all segments are in memory because they were read.
-	maxSeen = 256
+	// maxSeen bounds how many parts of all segments are in the process's memory.
+	maxSeen = 128
 )
 
 // openSegment opens a segment that is there. One that nobody can have written is not mapped.
@@ -81,8 +81,8 @@ func (s *segment) read(off int64, buf *[maxRecord]byte) (n int) {
 	return n
 }
 
-// see notes that the part of the mapping at an offset was read, and reports whether it was
-// the first time.
+// see notes that the part of the mapping at an offset is touched, and reports whether it was not
+// before.
 func (s *segment) see(off int64) bool {
 	part := off / seenBytes
 	word, bit := &s.seen[part/64], uint64(1)<<(part%64)
