@@ -274,7 +274,7 @@ func (j *journal) put(r *record, live int) error {
 	x, hash := j.index, hashID(r.id)
 	slot := x.bucket(hash)
 	chain, end := bucket(atomic.LoadUint64(slot)), x.get(wordEnd)
-	r.link = j.linkFor(r, chain)
+	r.link = j.linkFor(r, chain, hash)
 	var buf [maxRecord]byte
 	b := r.append(buf[:0])
 	j.see(j.last, end-j.base)
@@ -301,9 +301,9 @@ func (j *journal) put(r *record, live int) error {
 // linkFor gives the record before r in its chain. Where r makes those of its object
 // useless, and they are at hand, they are left out: an object that is renamed
 // again and again does not make the chain long for others.
-func (j *journal) linkFor(r *record, chain bucket) int64 {
+func (j *journal) linkFor(r *record, chain bucket, hash uint64) int64 {
 	link := chain.offset()
-	for r.only && link >= j.base {
+	for r.only && link >= j.base && chain.mayHold(hash) {
 		last, _, ok := decodeRecord(j.last.b[link-j.base:])
 		if !ok || last.id != r.id {
 			break
