@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nixnfsd/nixnfsd/setup"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
 
 // applyVerb is the verb by which root's steps come to root. Help does not show it.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nixnfsd/nixnfsd/setup"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
 
 type setupOptions struct {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nixnfsd/nixnfsd/setup"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
 
 func newUninstallCommand() *cobra.Command {

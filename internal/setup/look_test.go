@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
-	"github.com/nixnfsd/nixnfsd/systemd"
 )
 
 // TestLookAtMac has commands of macOS answer, and the files be this machine's.

@@ -3,7 +3,7 @@ package setup
 import (
 	"path"
 
-	"github.com/nixnfsd/nixnfsd/systemd"
+	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 )
 
 func systemdPlaces(c *Config) places {

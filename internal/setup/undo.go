@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
-	"github.com/nixnfsd/nixnfsd/systemd"
 )
 
 // Digests are those of files that a receipt names, as they are now. A file that

@@ -14,9 +14,9 @@ import (
 	"syscall"
 
 	"github.com/nixnfsd/nixnfsd/launchd"
+	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
-	"github.com/nixnfsd/nixnfsd/systemd"
 )
 
 // Runner runs a program, named by its whole path, and gives what it printed.
