@@ -30,10 +30,16 @@ func command(t *testing.T, uid uint32, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// served is where the server listens. It skips the test outside the guest.
+func served(t *testing.T) string {
+	t.Helper()
+	return "127.0.0.1:" + fromEnv(t, spec.EnvPort)
+}
+
 // startKeeper keeps the server mounted at /nix, as root, and gives what ends it.
 func startKeeper(t *testing.T) (end func()) {
 	t.Helper()
-	cmd := command(t, 0, "keep", "--owner", "1000", "--listen", "127.0.0.1:"+os.Getenv(spec.EnvPort), "--grace", keepGrace.String())
+	cmd := command(t, 0, "keep", "--owner", "1000", "--listen", served(t), "--grace", keepGrace.String())
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	try(t, cmd.Start())
@@ -129,7 +135,7 @@ func strangersPort(t *testing.T) {
 	dir := filepath.Join(spec.Scratch, "stranger")
 	try(t, os.Mkdir(dir, 0o700))
 	try(t, os.Chown(dir, otherUID, otherUID))
-	cmd := command(t, otherUID, "serve", "--listen", "127.0.0.1:"+os.Getenv(spec.EnvPort), "--upper", dir+"/upper", "--state", dir+"/state")
+	cmd := command(t, otherUID, "serve", "--listen", served(t), "--upper", dir+"/upper", "--state", dir+"/state")
 	try(t, cmd.Start())
 	testenv.Await(t, "the keeper sees the stranger", func() bool {
 		said, _ := ask(t, ownerUID, "mount")
