@@ -9,7 +9,7 @@ import (
 
 // The chart's measures, in pixels.
 const (
-	chartLeft   = 260 // names of the workloads
+	chartLeft   = 300 // names of the workloads
 	chartWidth  = 560 // of the scale
 	chartTop    = 78
 	chartLine   = 22
