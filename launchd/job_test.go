@@ -2,13 +2,14 @@ package launchd
 
 import (
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"howett.net/plist"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -33,23 +34,7 @@ func TestPlists(t *testing.T) {
 		if _, err := plist.Unmarshal(got, &back); err != nil || !cmp.Equal(tc.job, back) {
 			t.Errorf("%s: read back: %v\n%s", tc.name, err, cmp.Diff(tc.job, back))
 		}
-		compareGolden(t, filepath.Join("testdata", tc.name+".plist"), got)
-	}
-}
-
-func compareGolden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-update writes it):\n%s", file, diff)
+		testenv.Golden(t, filepath.Join("testdata", tc.name+".plist"), string(got), *update)
 	}
 }
 

@@ -4,13 +4,11 @@ import (
 	"flag"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/launchd"
 	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount"
@@ -135,7 +133,7 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		checkPlan(t, tc.name, p)
-		compareGolden(t, filepath.Join("testdata", tc.name+".txt"), p.Text())
+		testenv.Golden(t, filepath.Join("testdata", tc.name+".txt"), p.Text(), *update)
 	}
 }
 
@@ -154,22 +152,6 @@ func checkPlan(t *testing.T, name string, p *Plan) {
 		if len(line) > width+1 && !strings.HasPrefix(line, "     |") && !strings.Contains(line, "apfs.util") {
 			t.Errorf("%s: %d columns: %s", name, len(line)-1, line)
 		}
-	}
-}
-
-func compareGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update writes it):\n%s", file, diff)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/launchd"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
 )
@@ -49,7 +50,7 @@ func TestUndoPlans(t *testing.T) {
 		root, user, now := receipts(p)
 		back := Undo(tc.config, tc.done, root, user, now)
 		checkPlan(t, tc.name, back)
-		compareGolden(t, filepath.Join("testdata", tc.name+".txt"), back.Text())
+		testenv.Golden(t, filepath.Join("testdata", tc.name+".txt"), back.Text(), *update)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package testenv has what tests need of the machine that they run on: what it can do, waits that
-// depend on how fast it is, and what is done to its network and its processes.
+// depend on how fast it is, and what is done to its network and its processes; and golden files.
 package testenv
 
 import (

@@ -2,12 +2,11 @@ package systemd
 
 import (
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -24,23 +23,7 @@ func TestUnits(t *testing.T) {
 		if err := checkUnit(tc.got); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 		}
-		compareGolden(t, filepath.Join("testdata", tc.name), tc.got)
-	}
-}
-
-func compareGolden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-update writes it):\n%s", file, diff)
+		testenv.Golden(t, filepath.Join("testdata", tc.name), string(tc.got), *update)
 	}
 }
 
