@@ -44,9 +44,9 @@ check-cross: ## build the command for each platform
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o dist/$$p/nixnfsd ./cmd/nixnfsd || exit 1; done
 
 packages: ## install the Debian packages that the tests need, where they are missing
-	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
+	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && command -v zsh && command -v fish && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace; fi
+		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace zsh fish; fi
 
 clean: ## remove what was built here; the unpacked guest stays in the user's cache
 	rm -rf nixnfsd dist

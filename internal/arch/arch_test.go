@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"mount":          {"mount", "internal/"},
 	"launchd":        {"internal/"},
 	"internal":       {"internal/"},
+	"internal/hook":  {"mount", "internal/"}, // a start-up file may lie in the mount, which is not touched
 	"internal/setup": {"mount", "launchd", "internal/"},
 	"integration":    {"integration/", "nfs", "overlay", "mount", "launchd", "internal/"},
 }
