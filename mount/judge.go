@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/nixnfsd/nixnfsd/internal/shell"
 )
@@ -48,8 +49,8 @@ func (o *observation) mount() *Mount {
 	return m
 }
 
-func (s *Status) add(what, mend string) {
-	s.Problems = append(s.Problems, Problem{What: what, Mend: mend})
+func (s *Status) add(name, what, mend string) {
+	s.Problems = append(s.Problems, Problem{Name: name, What: what, Mend: mend})
 }
 
 func (s *Status) notMounted(o *observation) {
@@ -57,13 +58,13 @@ func (s *Status) notMounted(o *observation) {
 	s.Summary = fmt.Sprintf("the server at %s answers, but %s is not mounted", s.Server.Address, s.MountPoint)
 	s.refused(o)
 	if o.stat != nil {
-		s.add(fmt.Sprintf("there is no directory %s to mount on: %v", s.MountPoint, o.stat), o.makePoint())
+		s.add(NoMountPoint, fmt.Sprintf("there is no directory %s to mount on: %v", s.MountPoint, o.stat), o.makePoint())
 	}
 	if o.noHelper {
-		s.add("there is no mount.nfs, which mounts NFS", "install it: Debian and Ubuntu have it in nfs-common, others in nfs-utils")
+		s.add(NoMountHelper, "there is no mount.nfs, which mounts NFS", "install it: Debian and Ubuntu have it in nfs-common, others in nfs-utils")
 	}
 	if o.server == nil {
-		s.add("not mounted", "run: "+o.command())
+		s.add(NotMountedYet, "not mounted", "run: "+o.command())
 	}
 }
 
@@ -76,9 +77,10 @@ func (s *Status) notRunning(o *observation) {
 func (s *Status) mounted(o *observation) {
 	s.State = Mounted
 	s.refused(o)
-	if o.stat != nil {
-		s.add(fmt.Sprintf("the mount does not answer, though its server does: %v", o.stat),
-			fmt.Sprintf("wait a minute for the client to connect anew, else %s", o.remount()))
+	s.silent(o)
+	if o.stacked > 0 {
+		s.add(MountsStacked, fmt.Sprintf("it is mounted %d times, one mount over the other", o.stacked+1),
+			fmt.Sprintf("run, as often as it is too much: sudo umount %s", shell.Quote(o.target.Export)))
 	}
 	s.options(o)
 	s.Summary = fmt.Sprintf("%s is mounted from %s and works", s.MountPoint, s.Server.Address)
@@ -87,15 +89,36 @@ func (s *Status) mounted(o *observation) {
 	}
 }
 
+// silent adds what a mount answered that could not be looked at. A child only says it in words.
+func (s *Status) silent(o *observation) {
+	if o.stat == nil {
+		return
+	}
+	what := fmt.Sprintf("the mount does not answer, though its server does: %v", o.stat)
+	switch {
+	case o.said(syscall.ESTALE):
+		s.add(MountStale, "the server does not know the mount: its state or its upper is another one than when it was mounted", "run: "+o.unmount()+" && "+o.command())
+	case o.said(syscall.EPERM) && o.goos == "darwin": // a mode would have been EACCES
+		s.add(PrivacyRefused, what, "let this program, or the terminal that runs it, use network volumes: System Settings, Privacy & Security, Files and Folders")
+	default:
+		s.add(MountSilent, what, fmt.Sprintf("wait a minute for the client to connect anew, else %s", o.remount()))
+	}
+}
+
+// said reports whether a look at the mount point ended with an error of the system's.
+func (o *observation) said(errno syscall.Errno) bool {
+	return strings.HasSuffix(o.stat.Error(), errno.Error())
+}
+
 func (s *Status) dead(o *observation) {
 	s.State = DeadMount
 	s.Summary = fmt.Sprintf("%s is mounted, but its server at %s is gone: whoever touches the mount hangs", s.MountPoint, s.Mount.Server)
 	if o.ours {
 		s.noServer(o)
-		s.add("the mount hangs", fmt.Sprintf("it comes back with the server; to be rid of it: %s", o.unmount()))
+		s.add(MountDead, "the mount hangs", fmt.Sprintf("it comes back with the server; to be rid of it: %s", o.unmount()))
 		return
 	}
-	s.add(fmt.Sprintf("%s is a mount of %s at %s, which does not answer", s.MountPoint, s.Mount.From, s.Mount.Server),
+	s.add(OtherMountDead, fmt.Sprintf("%s is a mount of %s at %s, which does not answer", s.MountPoint, s.Mount.From, s.Mount.Server),
 		fmt.Sprintf("start that server again, or be rid of the mount: %s", o.unmount()))
 }
 
@@ -104,7 +127,7 @@ func (s *Status) dead(o *observation) {
 func (s *Status) strangers(o *observation) {
 	s.State = MountedElsewhere
 	s.Summary = fmt.Sprintf("%s is mounted from %s, where a program of another user's listens: uid %d", s.MountPoint, s.Server.Address, o.holder.UID)
-	s.add(fmt.Sprintf("the server of %s is not yours to look into", s.MountPoint),
+	s.add(MountOfAnotherUser, fmt.Sprintf("the server of %s is not yours to look into", s.MountPoint),
 		fmt.Sprintf("check as uid %d or root; if the mount should be yours, be rid of it, since that user gets what is written to it: %s", o.holder.UID, o.unmount()))
 }
 
@@ -124,42 +147,43 @@ func (s *Status) elsewhere(o *observation) {
 	if !s.Server.Up {
 		s.noServer(o)
 	}
-	s.add("something else is mounted there", fmt.Sprintf("say its address with --listen, or %s", o.remount()))
+	s.add(MountedOver, "something else is mounted there", fmt.Sprintf("say its address with --listen, or %s", o.remount()))
 }
 
 func (s *Status) noServer(o *observation) {
 	what := "no server answers at " + s.Server.Address
 	if o.holder != unknownHolder {
-		s.add(fmt.Sprintf("%s: the port is held by %s", what, o.holder),
+		s.add(PortTaken, fmt.Sprintf("%s: the port is held by %s", what, o.holder),
 			"stop that program, or give server and check another port with --listen")
 		return
 	}
-	s.add(what, "run: "+o.target.serve())
+	s.add(ServerDown, what, "run: "+o.target.serve())
 }
 
 // refused adds what a server that answers did not do for us.
 func (s *Status) refused(o *observation) {
 	if o.server != nil && s.Server.Up {
-		s.add(o.server.Error(), fmt.Sprintf("check as the user whose server it is, with the --listen and --export (%s) that it was given", s.MountPoint))
+		s.add(ServerRefuses, o.server.Error(), fmt.Sprintf("check as the user whose server it is, with the --listen and --export (%s) that it was given", s.MountPoint))
 	}
 }
 
 // badOptions are options with which a mount of ours does not do what Nix needs.
 // Linux and macOS name them alike, except for locks.
-var badOptions = [...]struct{ option, why string }{
-	{"soft", "programs get errors while the server restarts"},
-	{"noexec", "programs of the store do not run"},
-	{"local_lock=none", "every lock fails"},
-	{"local_lock=flock", "every fcntl lock fails"},
-	{"local_lock=posix", "every flock fails"},
-	{"nolocks", "every lock fails"},
-	{"locks", "every lock asks a lock manager that is not there"},
+var badOptions = [...]struct{ option, name, why string }{
+	{"soft", MountSoft, "programs get errors while the server restarts"},
+	{"noexec", MountNoExec, "programs of the store do not run"},
+	{"local_lock=none", MountLocks, "every lock fails"},
+	{"local_lock=flock", MountLocks, "every fcntl lock fails"},
+	{"local_lock=posix", MountLocks, "every flock fails"},
+	{"nolocks", MountLocks, "every lock fails"},
+	{"locks", MountLocks, "every lock asks a lock manager that is not there"},
+	{"quarantine", MountQuarantine, "programs that were built here do not start"},
 }
 
 func (s *Status) options(o *observation) {
 	for _, bad := range badOptions {
 		if o.entry.Has(bad.option) {
-			s.add(fmt.Sprintf("mounted with %s: %s", bad.option, bad.why), o.remount())
+			s.add(bad.name, fmt.Sprintf("mounted with %s: %s", bad.option, bad.why), o.remount())
 		}
 	}
 }

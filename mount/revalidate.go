@@ -16,7 +16,7 @@ const atOnce = 256
 // what it has cached runs out. Where nothing of ours is mounted there is nothing to do.
 // Directories that are gone are no error. Only Linux lets a program ask for this.
 func (c *Checker) Revalidate(ctx context.Context, dirs []string) error {
-	e, err := c.find(ctx)
+	e, _, err := c.find(ctx)
 	target := Target{Server: c.Addr, Export: c.Export}
 	if err != nil || e == nil || !target.Is(e) {
 		return err

@@ -63,9 +63,32 @@ type Mount struct {
 
 // Problem is one thing that is wrong, and how to mend it.
 type Problem struct {
+	Name string `json:"name"` // one of those below
 	What string `json:"what"`
 	Mend string `json:"mend"`
 }
+
+// The names of problems. They stay as they are: programs look for them.
+const (
+	ServerDown         = "server-down"
+	PortTaken          = "port-taken"
+	ServerRefuses      = "server-refuses"
+	NotMountedYet      = "not-mounted"
+	NoMountPoint       = "no-mount-point"
+	NoMountHelper      = "no-mount-helper"
+	MountDead          = "mount-dead"
+	MountSilent        = "mount-silent"
+	MountStale         = "mount-stale"
+	MountsStacked      = "mounts-stacked"
+	MountedOver        = "mounted-elsewhere"
+	OtherMountDead     = "other-mount-dead"
+	MountOfAnotherUser = "mount-of-another-user"
+	MountSoft          = "mount-soft"
+	MountNoExec        = "mount-noexec"
+	MountLocks         = "mount-locks"
+	MountQuarantine    = "mount-quarantine"
+	PrivacyRefused     = "privacy-refused"
+)
 
 // OK reports whether the mount is ours and usable.
 func (s *Status) OK() bool { return s.State == Mounted && len(s.Problems) == 0 }
@@ -95,10 +118,12 @@ type observation struct {
 	server error  // of the probe; nil: all well
 	entry  *Entry // at the mount point
 	ours   bool   // entry is a mount of our server's
-	other  error  // what another NFS server of entry answers; nil: it lives
-	stat   error  // of the mount point, where it was safe to look
-	holder Holder // who has the port, when server is ErrNoAnswer
-	self   int    // uid of who looks
+	// stacked is how many other mounts of our server's lie beneath entry.
+	stacked int
+	other   error  // what another NFS server of entry answers; nil: it lives
+	stat    error  // of the mount point, where it was safe to look
+	holder  Holder // who has the port, when server is ErrNoAnswer
+	self    int    // uid of who looks
 	// noHelper: the system lacks the program that mount(8) runs for NFS.
 	noHelper bool
 }
@@ -107,7 +132,7 @@ type observation struct {
 func (c *Checker) Check(ctx context.Context) (Status, error) {
 	o := observation{target: Target{Server: c.Addr, Export: c.Export}, goos: c.system(), holder: unknownHolder, self: os.Getuid()}
 	var err error
-	if o.entry, err = c.find(ctx); err != nil {
+	if o.entry, o.stacked, err = c.find(ctx); err != nil {
 		return Status{}, err
 	}
 	o.server = c.limited(ctx, func(ctx context.Context) error { return Probe(ctx, c.Addr, c.Export) })
@@ -204,19 +229,25 @@ func (c *Checker) limited(ctx context.Context, look func(context.Context) error)
 	return look(ctx)
 }
 
-// find gives the mount at the mount point with all that can be known of it.
-func (c *Checker) find(ctx context.Context) (*Entry, error) {
+// find gives the mount at the mount point with all that can be known of it, and how many others
+// of our server's lie beneath it.
+func (c *Checker) find(ctx context.Context) (e *Entry, beneath int, err error) {
 	table, options := c.table, c.options
 	if table == nil {
 		table, options = Table, nfsOptions
 	}
 	entries, err := table()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	e := Find(entries, c.Export)
+	e = Find(entries, c.Export)
+	for i := range entries {
+		if at := &entries[i]; at != e && at.Dir == c.Export && (Target{Server: c.Addr, Export: c.Export}).Is(at) {
+			beneath++
+		}
+	}
 	if e == nil || !e.NFS() || options == nil {
-		return e, nil
+		return e, beneath, nil
 	}
 	more := *e
 	err = c.limited(ctx, func(ctx context.Context) error {
@@ -225,7 +256,7 @@ func (c *Checker) find(ctx context.Context) (*Entry, error) {
 		return err
 	})
 	if err != nil {
-		return e, nil // less is known, and the state is still right
+		return e, beneath, nil // less is known, and the state is still right
 	}
-	return &more, nil
+	return &more, beneath, nil
 }

@@ -293,8 +293,8 @@ func TestHint(t *testing.T) {
 		want     string
 	}{
 		{"all is well", nil, "all is well"},
-		{"/nix is not mounted", []Problem{{"not mounted", "run: this"}, {"b", "c"}}, "/nix is not mounted; run: this"},
-		{"/nix is not mounted", []Problem{{"there is no mount.nfs", "install it"}}, "/nix is not mounted; there is no mount.nfs: install it"},
+		{"/nix is not mounted", []Problem{{What: "not mounted", Mend: "run: this"}, {What: "b", Mend: "c"}}, "/nix is not mounted; run: this"},
+		{"/nix is not mounted", []Problem{{What: "there is no mount.nfs", Mend: "install it"}}, "/nix is not mounted; there is no mount.nfs: install it"},
 	}
 	for _, tc := range tt {
 		s := Status{Summary: tc.summary, Problems: tc.problems}

@@ -20,9 +20,19 @@ type Layer struct {
 
 // LayerProblem is one thing that is wrong with a layer, and how to mend it.
 type LayerProblem struct {
+	Name string `json:"name"` // one of those below
 	What string `json:"what"`
 	Mend string `json:"mend"`
 }
+
+// The names of layers' problems. They stay as they are: programs look for them.
+const (
+	LayerMoved      = "layer-moved"
+	LayerUnreadable = "layer-unreadable"
+	LayerWasUpper   = "layer-was-upper"
+	UpperUnwritable = "upper-unwritable"
+	UpperFull       = "upper-full"
+)
 
 // Layers looks at the layers, the upper first. A layer goes on being the directory that
 // it was when the overlay was opened, also when its path leads elsewhere since.
@@ -54,39 +64,39 @@ const (
 func (l *Layer) examine(fs *FS, fd int) {
 	var here, there sysStat
 	if err := sysFstat(fd, &here); err != nil {
-		l.problem(mendRestart, "cannot be examined: %v", err)
+		l.problem(LayerUnreadable, mendRestart, "cannot be examined: %v", err)
 		return
 	}
 	l.space(fd)
 	path := append([]byte(l.Path), 0)
 	switch err := sysStatAt(unix.AT_FDCWD, &path[0], &there); {
 	case here.nlink == 0:
-		l.problem(mendRestart, "was removed: nothing is in it any more")
+		l.problem(LayerMoved, mendRestart, "was removed: nothing is in it any more")
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
-		l.problem(mendRestart, "is not at its path any more: the directory that was there is still served")
+		l.problem(LayerMoved, mendRestart, "is not at its path any more: the directory that was there is still served")
 	case err != nil:
-		l.problem(mendRestart, "cannot be reached by its path: %v", err)
+		l.problem(LayerMoved, mendRestart, "cannot be reached by its path: %v", err)
 	case there.dev != here.dev || there.ino != here.ino:
-		l.problem(mendRestart, "another directory is at its path now: the one that was there is still served")
+		l.problem(LayerMoved, mendRestart, "another directory is at its path now: the one that was there is still served")
 	}
 	l.rights(fs, fd)
 }
 
 // rights finds out whether the server may do what it has to, and whether it can.
 func (l *Layer) rights(fs *FS, fd int) {
-	mode, need := uint32(unix.R_OK|unix.X_OK), "cannot be read"
+	mode, name, need := uint32(unix.R_OK|unix.X_OK), LayerUnreadable, "cannot be read"
 	writes := l.Kind == "upper" && !fs.readOnly
 	if writes {
-		mode, need = mode|unix.W_OK, "cannot be written to"
+		mode, name, need = mode|unix.W_OK, UpperUnwritable, "cannot be written to"
 	}
 	if err := unix.Faccessat(fd, ".", mode, 0); err != nil && err != syscall.ENOENT {
-		l.problem("give its owner the right, or choose a directory of yours", "%s: %v", need, err)
+		l.problem(name, "give its owner the right, or choose a directory of yours", "%s: %v", need, err)
 	} else if writes {
 		l.write(fs)
 	}
 	var b [2]byte
 	if _, err := getMark(fd, &dotName[0], markLayered, b[:]); err == nil && l.Kind == "lower" {
-		l.problem(mendMarks, "was itself served as an upper over other directories, which are missing beneath it here")
+		l.problem(LayerWasUpper, mendMarks, "was itself served as an upper over other directories, which are missing beneath it here")
 	}
 }
 
@@ -100,9 +110,9 @@ func (l *Layer) write(fs *FS) {
 	switch {
 	case err == nil:
 	case isFull(err):
-		l.problem(mendFull, "cannot be written to: %v", err)
+		l.problem(UpperFull, mendFull, "cannot be written to: %v", err)
 	default:
-		l.problem(mendDisk, "cannot be written to: %v", err)
+		l.problem(UpperUnwritable, mendDisk, "cannot be written to: %v", err)
 	}
 }
 
@@ -122,14 +132,14 @@ func (fs *FS) tryWork() error {
 // isFull reports whether there is no room, or none for the user.
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-func (l *Layer) problem(mend, format string, args ...any) {
-	l.Problems = append(l.Problems, LayerProblem{What: fmt.Sprintf(format, args...), Mend: mend})
+func (l *Layer) problem(name, mend, format string, args ...any) {
+	l.Problems = append(l.Problems, LayerProblem{Name: name, What: fmt.Sprintf(format, args...), Mend: mend})
 }
 
 func (l *Layer) space(fd int) {
 	var s FSStat
 	if err := sysStatfs(fd, &s); err != nil {
-		l.problem(mendRestart, "its file system does not answer: %v", err)
+		l.problem(LayerUnreadable, mendRestart, "its file system does not answer: %v", err)
 		return
 	}
 	l.TotalBytes, l.AvailBytes, l.FileSystem = s.TotalBytes, s.AvailBytes, fsType(fd)
