@@ -22,6 +22,9 @@
 // supervisor, with the program that $NIXNFSD_CONTROL names. From outside, a time limit
 // and the context end the guest's whole process group.
 //
+// Where a run asks for it, systemd is the first process, with the units that a user's
+// session takes, and the supervisor is a service of it.
+//
 // # Caveats
 //
 // The guest has one processor: races show up less than on a real machine. A system

@@ -16,7 +16,7 @@ const kernelPackage = "user-mode-linux"
 
 // guestPackages is what the guest needs beyond a minimal Debian, each with all
 // it depends on. What the machine has already is not fetched again.
-const guestPackages = "netbase busybox-static kmod mount nfs-common nix-bin git sqlite3 fio strace attr nfs-kernel-server rpcbind nfs-ganesha nfs-ganesha-vfs"
+const guestPackages = "netbase busybox-static kmod mount nfs-common nix-bin git sqlite3 fio strace attr nfs-kernel-server rpcbind nfs-ganesha nfs-ganesha-vfs systemd dbus libpam-systemd sudo"
 
 // unpackPackages downloads the packages and unpacks them in dir: the kernel in
 // dir/kernel, the others in dir/sysroot.

@@ -47,6 +47,10 @@ type Config struct {
 	Test []string
 	// TestUID is the user, and the group, of the test.
 	TestUID int
+	// Systemd has systemd be the first process, with journald, the message bus and logind, and
+	// so a manager for each user who logs in. sudo does what any user asks, and there is no /nix
+	// before the supervisor makes one.
+	Systemd bool
 	// MemoryMB is the guest's memory in MiB; default 2048.
 	MemoryMB int
 	// Env holds more variables for server and test, as KEY=value.
@@ -167,7 +171,8 @@ func (g *guest) writeOrder() error {
 	text, err := json.Marshal(spec.Run{
 		SysRoot: g.kit.sysRoot(), Modules: g.kit.modules(), OutDir: out,
 		Server: server, ServerUID: g.cfg.ServerUID, Port: Port, Volume: g.cfg.Volume,
-		Mount: g.cfg.Mount, MountOptions: g.cfg.MountOptions,
+		Systemd: g.cfg.Systemd,
+		Mount:   g.cfg.Mount, MountOptions: g.cfg.MountOptions,
 		Test: g.cfg.Test, TestUID: g.cfg.TestUID, Env: g.cfg.Env,
 	})
 	if err != nil {

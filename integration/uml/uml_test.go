@@ -59,6 +59,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunSystemd has systemd run the guest, and a manager of its own for a user, who is let to
+// become root.
+func TestRunSystemd(t *testing.T) {
+	kit := setup(t)
+	const script = `
+		set -e
+		cat /proc/1/comm
+		systemctl is-system-running --wait
+		systemctl start user@1000.service
+		setpriv --reuid 1000 --clear-groups env XDG_RUNTIME_DIR=/run/user/1000 systemctl --user is-system-running --wait
+		setpriv --reuid 1000 --clear-groups sudo id -u`
+	var out bytes.Buffer
+	result, err := kit.Run(t.Context(), uml.Config{Systemd: true, Test: []string{"sh", "-c", script}, ServerUID: 1000}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "systemd\nrunning\nrunning\n0\n"; result.Status != 0 || out.String() != want {
+		t.Errorf("status %d with %q, want 0 with %q", result.Status, out.String(), want)
+	}
+}
+
 // TestRunServer has a test in the guest start, kill and stop a server.
 func TestRunServer(t *testing.T) {
 	kit := setup(t)

@@ -46,6 +46,9 @@ func boot() error {
 	if err := errors.Join(unix.Chroot(newRoot), os.Chdir("/")); err != nil {
 		return fmt.Errorf("enter the new root: %w", err)
 	}
+	if order.Systemd {
+		return becomeSystemd(order)
+	}
 	return reapUntilSupervisorEnds()
 }
 

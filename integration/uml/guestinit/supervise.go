@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +27,11 @@ func supervise() error {
 	if err != nil {
 		return err
 	}
-	return report(perform(order))
+	err = report(perform(order))
+	if order.Systemd { // else the first process does it
+		err = errors.Join(err, unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
+	}
+	return err
 }
 
 // perform brings the guest up, runs the test and takes all down again.

@@ -54,6 +54,8 @@ type Run struct {
 	ServerUID int
 	Port      int
 
+	Systemd bool // it runs the guest, and the supervisor as a service
+
 	Volume string // HFSPlus, or empty: a directory of the scratch
 
 	Mount        bool // start the server and mount it before the test

@@ -78,6 +78,7 @@ func parse(args []string, stderr io.Writer) (uml.Config, error) {
 	flags.IntVar(&cfg.TestUID, "U", 0, "run the test as user `UID`")
 	flags.DurationVar(&cfg.Timeout, "t", 0, "end the run after this `time` (default 10m)")
 	flags.StringVar(&cfg.MountOptions, "o", "", "mount with these `options` instead of the usual ones")
+	flags.BoolVar(&cfg.Systemd, "systemd", false, "have systemd run the guest")
 	flags.StringVar(&cfg.Out, "out", "", "let the test write to this `directory` as $OUT, and leave the logs there")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: umlrun [flags] [SERVER [ARG...]] -- TEST [ARG...]")
