@@ -59,3 +59,12 @@ func (c *Config) keepArgs() []string {
 		"--mount-point", c.Export, "--grace", grace.String(),
 	}
 }
+
+// JobFiles are the files by which keeper and server are started.
+func (c *Config) JobFiles() (keeper, server string) {
+	p := c.places()
+	return p.keeper, p.server
+}
+
+// RootProgram is where root's copy of the program is.
+func (c *Config) RootProgram() string { return c.places().helper }

@@ -13,29 +13,48 @@ import (
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
 )
 
+// The names of obstacles. They stay as they are: programs look for them.
+const (
+	RunByRoot           = "run-by-root"
+	ProgramInMount      = "program-in-mount"
+	Fstab               = "fstab"
+	LooseDirectory      = "loose-directory"
+	KeeperOfAnotherUser = "keeper-of-another-user"
+	OtherNix            = "other-nix"
+	PointMounted        = "point-mounted"
+	PointSymlink        = "point-symlink"
+	PointNotDirectory   = "point-not-directory"
+	PointNotEmpty       = "point-not-empty"
+	PointUnfit          = "point-unfit"
+	SyntheticConflict   = "synthetic-conflict"
+	NoSystemd           = "no-systemd"
+)
+
 // Obstacles are what is in the way, each with what to do about it. While there
 // are any, nothing may be touched.
 func Obstacles(c *Config, s *Seen) []mount.Problem {
 	var found []mount.Problem
-	add := func(what, mend string) { found = append(found, mount.Problem{What: what, Mend: mend}) }
+	add := func(name, what, mend string) {
+		found = append(found, mount.Problem{Name: name, What: what, Mend: mend})
+	}
 	if c.UID == 0 {
-		add("this is run by root", "run it as the user whose "+c.Export+" it is to be, without sudo: it asks for root's rights itself")
+		add(RunByRoot, "this is run by root", "run it as the user whose "+c.Export+" it is to be, without sudo: it asks for root's rights itself")
 	}
 	if s.InMount {
-		add("the program "+c.Program+" lies in the mount that it is to serve", "put it somewhere else")
+		add(ProgramInMount, "the program "+c.Program+" lies in the mount that it is to serve", "put it somewhere else")
 	}
 	found = append(found, pointObstacles(c, s)...)
 	for _, line := range fstabLines(s.Fstab, c.Export) {
-		add("/etc/fstab mounts something else there: "+line, "remove that line if it is no longer needed, or choose another --export")
+		add(Fstab, "/etc/fstab mounts something else there: "+line, "remove that line if it is no longer needed, or choose another --export")
 	}
 	for _, dir := range s.Loose {
-		add("others than root may change what is in "+dir+", above what root runs or mounts on", "run: sudo chown root "+shell.Quote(dir)+" && sudo chmod go-w "+shell.Quote(dir)+", or choose another --export")
+		add(LooseDirectory, "others than root may change what is in "+dir+", above what root runs or mounts on", "run: sudo chown root "+shell.Quote(dir)+" && sudo chmod go-w "+shell.Quote(dir)+", or choose another --export")
 	}
 	if uid := keeperOwner(s.Files[c.places().keeper]); uid != "" && uid != strconv.Itoa(c.UID) {
-		add("a keeper is set up for another user, uid "+uid, "have that user run nixnfsd uninstall first")
+		add(KeeperOfAnotherUser, "a keeper is set up for another user, uid "+uid, "have that user run nixnfsd uninstall first")
 	}
 	for _, p := range s.Others {
-		add(p+" belongs to another installation of Nix", "uninstall that one first, as its manual says; what is in its store is lost")
+		add(OtherNix, p+" belongs to another installation of Nix", "uninstall that one first, as its manual says; what is in its store is lost")
 	}
 	if c.System == "darwin" {
 		return append(found, macObstacles(c, s)...)
@@ -45,20 +64,22 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 
 func pointObstacles(c *Config, s *Seen) []mount.Problem {
 	p := s.Point
-	one := func(what, mend string) []mount.Problem { return []mount.Problem{{What: what, Mend: mend}} }
+	one := func(name, what, mend string) []mount.Problem {
+		return []mount.Problem{{Name: name, What: what, Mend: mend}}
+	}
 	switch {
 	case p.Mount != nil && c.target().Is(p.Mount):
 		return nil
 	case p.Mount != nil && p.Mount.Type == "apfs":
-		return one(fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), "uninstall the Nix that it belongs to first; what is in its store is lost")
+		return one(PointMounted, fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), "uninstall the Nix that it belongs to first; what is in its store is lost")
 	case p.Mount != nil:
-		return one(fmt.Sprintf("something else is mounted at %s: %s, type %s", c.Export, p.Mount.From, p.Mount.Type), "unmount it, or choose another --export")
+		return one(PointMounted, fmt.Sprintf("something else is mounted at %s: %s, type %s", c.Export, p.Mount.From, p.Mount.Type), "unmount it, or choose another --export")
 	case p.Kind == Symlink:
-		return one(fmt.Sprintf("%s is a symbolic link to %s, which Nix refuses", c.Export, p.Target), "remove it")
+		return one(PointSymlink, fmt.Sprintf("%s is a symbolic link to %s, which Nix refuses", c.Export, p.Target), "remove it")
 	case p.Kind == Other:
-		return one(c.Export+" is no directory", "remove it, or choose another --export")
+		return one(PointNotDirectory, c.Export+" is no directory", "remove it, or choose another --export")
 	case len(p.Names) > 0:
-		return one(fmt.Sprintf("%s is a directory with something in it, which the mount would hide: %s", c.Export, strings.Join(p.Names, ", ")), "move it away, or choose another --export")
+		return one(PointNotEmpty, fmt.Sprintf("%s is a directory with something in it, which the mount would hide: %s", c.Export, strings.Join(p.Names, ", ")), "move it away, or choose another --export")
 	}
 	return nil
 }
@@ -92,12 +113,12 @@ func keeperOwner(text []byte) string {
 func macObstacles(c *Config, s *Seen) []mount.Problem {
 	name := strings.TrimPrefix(c.Export, "/")
 	if strings.Contains(name, "/") || strings.ContainsAny(name, " \t\n") {
-		return []mount.Problem{{What: "macOS can make no directory for " + c.Export, Mend: "choose a name in the root, such as " + mount.DefaultExport}}
+		return []mount.Problem{{Name: PointUnfit, What: "macOS can make no directory for " + c.Export, Mend: "choose a name in the root, such as " + mount.DefaultExport}}
 	}
 	_, err := synthetic.Decide(s.Release, name, manifest, s.Manifests)
 	var conflict *synthetic.Conflict
 	if errors.As(err, &conflict) {
-		return []mount.Problem{{What: conflict.What, Mend: conflict.Mend}}
+		return []mount.Problem{{Name: SyntheticConflict, What: conflict.What, Mend: conflict.Mend}}
 	}
 	return nil
 }
@@ -105,10 +126,10 @@ func macObstacles(c *Config, s *Seen) []mount.Problem {
 func linuxObstacles(s *Seen) []mount.Problem {
 	var found []mount.Problem
 	if s.NoSystemd {
-		found = append(found, mount.Problem{What: "this machine is not run by systemd", Mend: "start nixnfsd serve as the user and nixnfsd keep as root in its own way; --dry-run shows their command lines"})
+		found = append(found, mount.Problem{Name: NoSystemd, What: "this machine is not run by systemd", Mend: "start nixnfsd serve as the user and nixnfsd keep as root in its own way; --dry-run shows their command lines"})
 	}
 	if s.NoHelper {
-		found = append(found, mount.Problem{What: "the system cannot mount NFS: there is no /sbin/mount.nfs", Mend: "install it (Debian: nfs-common, Fedora: nfs-utils)"})
+		found = append(found, mount.Problem{Name: mount.NoMountHelper, What: "the system cannot mount NFS: there is no /sbin/mount.nfs", Mend: "install it (Debian: nfs-common, Fedora: nfs-utils)"})
 	}
 	return found
 }
