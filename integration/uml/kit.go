@@ -134,8 +134,10 @@ func GoTest(ctx context.Context, dst, pkg string) error {
 	return command(ctx, "", "env", "CGO_ENABLED=0", "go", "test", "-c", "-o", dst, pkg)
 }
 
+// SysRoot is the directory with the packages that the guest has beyond the machine's own.
+func (k *Kit) SysRoot() string { return filepath.Join(k.dir, "sysroot") }
+
 func (k *Kit) kernel() string  { return filepath.Join(k.dir, "kernel/usr/bin/linux.uml") }
 func (k *Kit) modules() string { return filepath.Join(k.dir, "kernel/usr/lib/uml/modules") }
-func (k *Kit) sysRoot() string { return filepath.Join(k.dir, "sysroot") }
 func (k *Kit) shim() string    { return filepath.Join(k.dir, "shim.so") }
 func (k *Kit) init() string    { return filepath.Join(k.dir, spec.Init) }

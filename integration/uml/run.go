@@ -169,7 +169,7 @@ func (g *guest) writeOrder() error {
 		server[i] = fill.Replace(arg)
 	}
 	text, err := json.Marshal(spec.Run{
-		SysRoot: g.kit.sysRoot(), Modules: g.kit.modules(), OutDir: out,
+		SysRoot: g.kit.SysRoot(), Modules: g.kit.modules(), OutDir: out,
 		Server: server, ServerUID: g.cfg.ServerUID, Port: Port, Volume: g.cfg.Volume,
 		Systemd: g.cfg.Systemd,
 		Mount:   g.cfg.Mount, MountOptions: g.cfg.MountOptions,
