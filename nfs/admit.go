@@ -31,6 +31,7 @@ func (s *Server) admit(nc net.Conn) bool {
 	if admits(s.owner, uid, err) {
 		return true
 	}
+	s.refusals.Add(1)
 	if n := s.refused.add(s.clock()); n > 0 {
 		fields := logrus.Fields{fieldClient: host(nc.RemoteAddr()), fieldRefused: n}
 		if err == nil {

@@ -111,7 +111,7 @@ func BenchmarkSender(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer nc.Close()
-			s, p := newSender(nc, time.Now(), func([]byte) {}), make([]byte, bb.size)
+			s, p := newSender(nc, time.Now(), new(meter), func([]byte) {}), make([]byte, bb.size)
 			b.SetBytes(int64(bb.size))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -37,7 +37,10 @@ type conn struct {
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks *blocks
-	origin uint64        // of the client's calls; see Replies
+	origin uint64 // of the client's calls; see Replies
+	meter  *meter
+	got    int           // bytes of calls that the meter does not know of
+	timed  []timing      // calls whose replies are in the batch
 	until  time.Duration // the read deadline, of Server.clock
 	begun  bool          // until is the bound of a call that is not whole yet
 	lean   int           // batches that were small while the memory for them was not
@@ -47,9 +50,9 @@ type conn struct {
 
 // newConn makes a conn that reads src, of which first has been read.
 func newConn(p *peer, src io.Reader, first []byte) *conn {
-	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client)}
+	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take()}
 	c.blocks = newBlocks(p.srv.blocks)
-	c.out = newSender(p.nc, p.srv.booted, c.release)
+	c.out = newSender(p.nc, p.srv.booted, c.meter, c.release)
 	c.q = newRequest(p.srv, p.client)
 	c.in = oncrpc.NewReader(src, c, maxRecord)
 	c.in.Unread(first)
@@ -70,6 +73,7 @@ func (c *conn) run() error {
 		c.blocks.give(rec)
 	}
 	c.working.Wait()
+	c.srv.meters.give(c.meter)
 	return err
 }
 
@@ -124,6 +128,7 @@ func (c *conn) fill() error {
 // serve answers a call or hands it to a worker. With own the record is in a
 // block, which serve gives back.
 func (c *conn) serve(rec []byte, own bool) error {
+	c.got += oncrpc.MarkSize + len(rec)
 	done, err := c.inline(rec)
 	if !done && err == nil {
 		return c.handOver(rec, own)
@@ -144,29 +149,58 @@ func (c *conn) inline(rec []byte) (done bool, err error) {
 		return false, errNoCall
 	}
 	if !q.route() {
+		c.meter.rejected.Add(1)
 		return true, nil
 	}
 	if q.proc.is(large) && len(rec) > smallCall {
 		q.reject(oncrpc.GarbageArgs) // nothing that gets a large reply takes long arguments
+		c.meter.rejected.Add(1)
 		return true, nil
 	}
 	if q.proc.settle != nil && c.replayed(rec) {
 		return true, nil
 	}
 	at := len(q.e.B)
+	c.begin(q)
 	if q.proc.is(slow) || !q.answer(false) {
 		return q.proc.is(late) && c.replayed(rec), nil
 	}
+	c.end(q)
 	c.keep(q, q.e.B[at:])
 	return true, nil
 }
 
+// begin times one call of many.
+func (c *conn) begin(q *request) {
+	q.timing.timed = c.meter.due(q.slot)
+	if q.timing.timed {
+		q.timing = timing{timed: true, slot: q.slot, arrived: time.Duration(c.heard.Load()), began: c.srv.clock()}
+	}
+}
+
+// end counts a call whose reply is in the batch.
+func (c *conn) end(q *request) {
+	c.meter.answered(q)
+	if q.timing.timed {
+		q.timing.ended = c.srv.clock()
+		c.timed = append(c.timed, q.timing)
+	}
+}
+
 // flush writes the batch of replies.
 func (c *conn) flush() error {
+	if c.got > 0 {
+		c.meter.received.Add(uint64(c.got))
+		c.got = 0
+	}
 	if len(c.q.e.B) == 0 {
 		return nil
 	}
 	err := c.out.write(c.q.e.B)
+	if len(c.timed) > 0 {
+		c.meter.written(c.timed, c.srv.clock())
+		c.timed = c.timed[:0]
+	}
 	c.reuse(c.q.e.B)
 	return err
 }

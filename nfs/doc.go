@@ -102,6 +102,15 @@
 // connections to another Server, in another process too (Detach, Adopt): clients wait for a
 // moment and notice nothing, but that what they have not had committed is to be sent again.
 //
+// # What is counted
+//
+// Calls, errors, bytes and times are counted (Server.Stats) without making anybody wait: a connection that
+// is busy has counters of its own (meter), and reads no clock for them but for one call in 64
+// of each procedure. Such a call's time is cut into three: from the last read of the connection
+// that brought a part of it until it is begun, behind the calls before it or waiting for a worker; in the file
+// system; and until the batch that its reply is in has been written. A call that could not be
+// answered without waiting is begun when a worker begins it.
+//
 // # Who is served
 //
 // A connection has to be the owner's or root's: Options.PeerUID tells whose it is, before

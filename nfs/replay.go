@@ -17,10 +17,11 @@ func (c *conn) replayed(rec []byte) bool {
 	for {
 		var v verdict
 		q.once, v, q.e.B = r.begin(&id, c, q.e.B)
-		if v != elsewhere {
-			return v != fresh
+		if v == fresh {
+			return false
 		}
-		if c.waits(&id) {
+		if v != elsewhere || c.waits(&id) {
+			c.meter.repeated.Add(1)
 			return true
 		}
 	}
@@ -55,5 +56,5 @@ func (c *conn) keep(q *request, reply []byte) {
 // deliver sends a reply that waits has promised.
 func (c *conn) deliver(reply []byte) {
 	defer c.working.Done()
-	c.out.add(reply)
+	c.out.add(reply, timing{})
 }

@@ -16,6 +16,7 @@ type request struct {
 
 	call oncrpc.Call
 	proc *procedure
+	slot int         // of proc among all; see meter
 	d    xdr.Decoder // at the arguments
 	args int         // where they begin
 	e    xdr.Encoder // the reply goes behind what is there
@@ -24,8 +25,10 @@ type request struct {
 	caller overlay.Caller
 	err    error  // what is wrong with the arguments, though they could be decoded
 	ran    bool   // the file system was asked
+	ended  int    // how, when there is a reply; see outcomeOf
 	once   *entry // of a call that must not run twice
 
+	timing        timing
 	copied, small []byte // a worker's: a call's copy, and memory for a small reply
 
 	// Arguments.
@@ -122,7 +125,7 @@ func (q *request) denyProc(prog *program) {
 	case p.access != open && c.Cred.Flavor != oncrpc.AuthSys:
 		oncrpc.AppendAuthError(&q.e, c.XID, oncrpc.AuthTooWeak)
 	default:
-		q.proc = p
+		q.proc, q.slot = p, prog.slot+int(c.Proc)
 	}
 }
 
@@ -181,7 +184,7 @@ func (q *request) run() error {
 
 // results appends the result union for err.
 func (q *request) results(err error) {
-	q.e.B = q.e.B[:q.at]
+	q.e.B, q.ended = q.e.B[:q.at], 0
 	if q.proc.is(plain) {
 		q.proc.ok(q)
 		return
@@ -191,6 +194,7 @@ func (q *request) results(err error) {
 		q.srv.unknownError(q, err)
 	}
 	q.srv.trace(q, st)
+	q.ended = outcomeOf(st)
 	q.e.Uint32(uint32(st))
 	if st == statusOK {
 		q.proc.ok(q)
@@ -201,7 +205,7 @@ func (q *request) results(err error) {
 
 // acceptStat makes the reply one without results.
 func (q *request) acceptStat(st oncrpc.AcceptStat) {
-	q.e.B = q.e.B[:q.at]
+	q.e.B, q.ended = q.e.B[:q.at], notAccepted
 	q.e.Patch32(q.at-4, uint32(st))
 }
 

@@ -18,7 +18,8 @@ const (
 // along whatever the others have ready.
 type sender struct {
 	nc      net.Conn
-	start   time.Time          // from which until counts: to read the date too takes as long again
+	start   time.Time // from which until counts: to read the date too takes as long again
+	meter   *meter
 	release func(block []byte) // called for each reply of add and addBlock that is gone
 
 	mu    sync.Mutex
@@ -39,12 +40,19 @@ type batch struct {
 	calls  int      // replies in small
 	small  []byte   // joined
 	blocks [][]byte // a reply each
+	timed  []timing // the calls among them that are
 }
 
 func (b *batch) empty() bool { return b.calls == 0 && len(b.blocks) == 0 }
 
-func newSender(nc net.Conn, start time.Time, release func([]byte)) *sender {
-	s := &sender{nc: nc, start: start, release: release}
+func (b *batch) time(t timing) {
+	if t.timed {
+		b.timed = append(b.timed, t)
+	}
+}
+
+func newSender(nc net.Conn, start time.Time, m *meter, release func([]byte)) *sender {
+	s := &sender{nc: nc, start: start, meter: m, release: release}
 	s.idle.L = &s.mu
 	return s
 }
@@ -61,21 +69,23 @@ func (s *sender) write(p []byte) error {
 }
 
 // add sends a copy of a reply, sooner or later.
-func (s *sender) add(p []byte) {
+func (s *sender) add(p []byte, t timing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready.small = append(s.ready.small, p...)
 	s.ready.calls++
+	s.ready.time(t)
 	if !s.busy {
 		s.drain(nil)
 	}
 }
 
 // addBlock sends a reply that is released when it is gone.
-func (s *sender) addBlock(p []byte) {
+func (s *sender) addBlock(p []byte, t timing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready.blocks = append(s.ready.blocks, p)
+	s.ready.time(t)
 	if !s.busy {
 		s.drain(nil)
 	}
@@ -114,10 +124,15 @@ func (s *sender) put(p []byte) (err error) {
 		s.until = now + 2*patience
 		_ = s.nc.SetWriteDeadline(s.start.Add(s.until)) // the write tells
 	}
+	var n int
 	if s.batch.empty() {
-		_, err = s.nc.Write(p)
+		n, err = s.nc.Write(p)
 	} else {
-		err = s.putAll(p)
+		n, err = s.putAll(p)
+	}
+	s.meter.sent.Add(uint64(n))
+	if len(s.batch.timed) > 0 {
+		s.meter.written(s.batch.timed, time.Since(s.start))
 	}
 	if err != nil {
 		s.nc.Close() // ends the reader too
@@ -125,12 +140,12 @@ func (s *sender) put(p []byte) (err error) {
 	return err
 }
 
-func (s *sender) putAll(p []byte) error {
+func (s *sender) putAll(p []byte) (n int, err error) {
 	s.vec = append(s.vec[:0], p, s.batch.small)
 	s.vec = append(s.vec, s.batch.blocks...)
 	s.rest = s.vec
-	_, err := s.rest.WriteTo(s.nc)
-	return err
+	sent, err := s.rest.WriteTo(s.nc)
+	return int(sent), err
 }
 
 // discard empties the batch.
@@ -144,7 +159,7 @@ func (s *sender) discard() {
 		b.blocks[i] = nil
 	}
 	clear(s.vec)
-	b.calls, b.small, b.blocks = 0, b.small[:0], b.blocks[:0]
+	b.calls, b.small, b.blocks, b.timed = 0, b.small[:0], b.blocks[:0], b.timed[:0]
 	if cap(b.small) > keepSize {
 		b.small = nil
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -63,9 +64,12 @@ type Server struct {
 	blocks   *blockPool
 	requests sync.Pool
 	peers    *peers
-	doors    chan struct{}       // taken by each connection that is not a peer's yet
-	refused  seldom              // connections that are not admitted
-	strained seldom              // connections that cannot be accepted
+	doors    chan struct{} // taken by each connection that is not a peer's yet
+	refused  seldom        // connections that are not admitted
+	strained seldom        // connections that cannot be accepted
+	accepted atomic.Uint64 // connections
+	refusals atomic.Uint64 // connections that are not admitted, all of them
+	meters   meters
 	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
@@ -194,6 +198,7 @@ func (s *Server) Adopt(c Conn) {
 // enter gives a connection a seat, or closes it and gives nil.
 func (s *Server) enter(c Conn) *peer {
 	s.keep(c.Conn)
+	s.accepted.Add(1)
 	s.peers.seat()
 	p := newPeer(s, c.Conn)
 	p.left = c.Unread

@@ -45,6 +45,7 @@ func (p *procedure) is(t traits) bool { return p.traits&t != 0 }
 type program struct {
 	num       uint32
 	low, high uint32
+	slot      int // of the first procedure, among those of all programs
 	procs     []procedure
 	// newest are procedures that only version high has.
 	newest uint32
@@ -61,6 +62,12 @@ func (p *program) find(vers, proc uint32) *procedure {
 const (
 	progNFS   = 100003
 	progMount = 100005
+)
+
+// The numbers of procedures that are told from others by it.
+const (
+	numRead  = 6
+	numWrite = 7
 )
 
 func findProgram(num uint32) *program {
@@ -105,7 +112,7 @@ var nfsProgram = program{
 // mountProgram is MOUNT version 3 (RFC 1813 §5.2), and of versions 1 and 2 what
 // looks the same on the wire: Apple's client says UMNT in version 1.
 var mountProgram = program{
-	num: progMount, low: 1, high: 3, newest: 1 << 1,
+	num: progMount, low: 1, high: 3, slot: firstMount, newest: 1 << 1,
 	procs: []procedure{
 		{"MOUNT NULL", open, plain, nothing, noRun, nothing, nothing, nil},
 		{"MNT", open, 0, decodePath, runMnt, okMnt, nothing, nil},

@@ -24,7 +24,7 @@ func (c *conn) handOver(rec []byte, own bool) error {
 	}
 	q.client = c.client
 	q.begin(rec)
-	q.proc, q.once = c.q.proc, c.q.once
+	q.proc, q.slot, q.once, q.timing = c.q.proc, c.q.slot, c.q.once, c.q.timing
 	c.working.Add(1)
 	go c.work(q, block)
 	return nil
@@ -36,14 +36,14 @@ func (c *conn) work(q *request, block []byte) {
 	defer c.working.Done()
 	c.srv.workers <- struct{}{}
 	if q.once != nil || !c.out.failed() { // else nobody is there for the reply
-		q.answer(true)
+		c.answer(q)
 	}
 	<-c.srv.workers
-	reply, mayBeLarge := q.e.B, q.proc.is(large)
+	reply, mayBeLarge, timing := q.e.B, q.proc.is(large), q.timing
 	c.keep(q, reply)
 	if mayBeLarge && len(reply) > smallCall {
 		c.srv.requests.Put(q)
-		c.out.addBlock(reply)
+		c.out.addBlock(reply, timing)
 		return
 	}
 	if block != nil {
@@ -52,6 +52,18 @@ func (c *conn) work(q *request, block []byte) {
 	if !mayBeLarge {
 		q.small = reply
 	}
-	c.out.add(reply)
+	c.out.add(reply, timing)
 	c.srv.requests.Put(q)
+}
+
+// answer answers a call on a worker, and counts it.
+func (c *conn) answer(q *request) {
+	if q.timing.timed {
+		q.timing.began = c.srv.clock()
+	}
+	q.answer(true)
+	c.meter.answered(q)
+	if q.timing.timed {
+		q.timing.ended = c.srv.clock()
+	}
 }

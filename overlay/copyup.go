@@ -83,8 +83,10 @@ func (fs *FS) copyPlace(n *node, p *place) error {
 	}
 	if err != nil {
 		_ = fs.discard(work.fd, tmp)
+		return err
 	}
-	return err
+	fs.tallies.copiedUp(&st)
+	return nil
 }
 
 // publish gives a copy its name in the upper, if the original still has it, and

@@ -15,6 +15,7 @@ func (fs *FS) openData(n *node, write bool, st *sysStat) (f *openFile, fresh boo
 	}
 	if f := n.file.acquire(); f != nil {
 		if f.writable || !write {
+			fs.nodes.shard(n.id.Fileid).hits.Add(1)
 			return f, false, nil
 		}
 		f.release()
@@ -23,6 +24,7 @@ func (fs *FS) openData(n *node, write bool, st *sysStat) (f *openFile, fresh boo
 		f, err = fs.openPlace(n, p, write, st)
 		return err
 	})
+	fs.tallies.opened.Add(1)
 	return f, true, err
 }
 

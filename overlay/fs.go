@@ -45,6 +45,7 @@ type FS struct {
 	dirents direntBuffers
 	young   youngFiles
 	copies  copyUps
+	tallies tallies
 	belows  *belowIndexes
 	journal *journal
 	// modes are held, by inode numbers, while modes change: what is widened for a moment must

@@ -126,6 +126,7 @@ func (l *loader) intern(id ID, t *told, places *place, changes uint32) (n *node,
 		n.dir.loaded = true
 	}
 	table.add(s, n, places)
+	l.fs.tallies.loaded.Add(1)
 	return n, true
 }
 

@@ -32,6 +32,8 @@ type tableShard struct {
 	m  map[ID]*node
 	// under counts the calls under way by the parity of the turn they began in.
 	under [2]atomic.Int64
+	// hits are reads and writes of files that were open.
+	hits atomic.Uint64
 }
 
 func newNodeTable(limit int) *nodeTable {

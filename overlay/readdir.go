@@ -214,6 +214,7 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 // less what was removed since.
 func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
 	if l := d.dir.listed(st, cookie); l != nil {
+		fs.tallies.listingHits.Add(1)
 		fs.lists.touch(d, l)
 		return l, nil
 	}
@@ -225,6 +226,7 @@ func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
 		if l, err = fs.list(d); err != nil {
 			return nil, err
 		}
+		fs.tallies.listings.Add(1)
 		l.mtime, l.ctime = st.mtime, st.ctime // from before
 		d.dir.list.Store(l)
 	}
