@@ -9,11 +9,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// waitOptions say what is waited for, and how long.
+type waitOptions struct {
+	address
+	timeout time.Duration
+}
+
+func (o *waitOptions) add(cmd *cobra.Command) {
+	o.address.add(cmd.Flags())
+	o.timeout = time.Minute
+	cmd.Flags().Var((*patience)(&o.timeout), "timeout", "how `LONG` to wait, such as 30s; 0 is for ever")
+}
+
 func newWaitCommand() *cobra.Command {
-	var opts struct {
-		address
-		timeout time.Duration
-	}
+	var opts waitOptions
 	cmd := &cobra.Command{
 		Use:   "wait",
 		Short: "Block until the mount is usable",
@@ -21,24 +30,23 @@ func newWaitCommand() *cobra.Command {
 When that takes longer than the timeout, say what is still wrong and how to mend
 it, and exit with code 1. It looks once at least, which can take some seconds.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			checker, err := opts.checker()
-			if err != nil {
-				return err
-			}
-			ctx := cmd.Context()
-			if opts.timeout > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeoutCause(ctx, opts.timeout, fmt.Errorf("not usable after %s", opts.timeout))
-				defer cancel()
-			}
-			return checker.Wait(ctx)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return opts.wait(cmd.Context()) },
 	}
-	opts.add(cmd.Flags())
-	opts.timeout = time.Minute
-	cmd.Flags().Var((*patience)(&opts.timeout), "timeout", "how `LONG` to wait, such as 30s; 0 is for ever")
+	opts.add(cmd)
 	return cmd
+}
+
+func (o *waitOptions) wait(ctx context.Context) error {
+	checker, err := o.checker()
+	if err != nil {
+		return err
+	}
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not usable after %s", o.timeout))
+		defer cancel()
+	}
+	return checker.Wait(ctx)
 }
 
 // patience is a time that a flag takes.
