@@ -6,7 +6,7 @@ PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 TOOLS       = $(CURDIR)/dist/tools
 FUZZTIME    = 1m
 
-.PHONY: help build demo test test-fewnodes bench bench-mount fuzz lint check-cross packages clean
+.PHONY: help build demo test test-fewnodes bench bench-mount fuzz lint check-cross release release-check packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -43,10 +43,16 @@ check-cross: ## build the command for each platform
 	@for p in $(PLATFORMS); do echo "build $$p"; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o dist/$$p/nixnfsd ./cmd/nixnfsd || exit 1; done
 
+release: ## VERSION=v0.1.0: archives for each platform, their sums and a Homebrew formula, in dist/release
+	@go run ./internal/release -version "$(VERSION)"
+
+release-check: ## that each platform's archive has the same bytes when it is made elsewhere; some minutes
+	@go test ./internal/release -run TestSameBytes -count 1 -v -all
+
 packages: ## install the Debian packages that the tests need, where they are missing
-	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && command -v zsh && command -v fish && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
+	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && command -v zsh && command -v fish && command -v git && command -v ruby && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace zsh fish; fi
+		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace zsh fish git ruby; fi
 
 clean: ## remove what was built here; the unpacked guest stays in the user's cache
 	rm -rf nixnfsd dist
