@@ -89,7 +89,7 @@ func commit(t *testing.T) string {
 	for _, args := range [][]string{
 		{"init", "--quiet", repository},
 		{"-C", repository, "--work-tree", root, "add", "--all"},
-		{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "all"},
+		{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--no-gpg-sign", "--message", "all"},
 	} {
 		if _, err := git(t.Context(), root, args...); err != nil {
 			t.Fatal(err)
