@@ -43,6 +43,16 @@ func (a *actor) run(ctx context.Context, args []string) (string, error) {
 	return stdout.String(), err
 }
 
+// show runs a command whose output is the user's to see, until ctx ends.
+func (a *actor) show(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = a.stdout, a.stderr
+	if err := cmd.Run(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("run %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
+
 // carryOut shows a plan, asks, and does it: root's steps before the user's. export is
 // what is set up, empty where it is taken back.
 func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, export string, dryRun bool) error {

@@ -187,7 +187,12 @@ func keeperOrders(k *keep.Keeper) control.Orders {
 }
 
 // order gives the keeper an order.
-func (o *keeperOptions) order(ctx context.Context, path string, arg any) (s keep.Status, err error) {
+func (o *keeperOptions) order(ctx context.Context, path string, arg any) (keep.Status, error) {
+	return o.ask(ctx, http.MethodPost, path, arg)
+}
+
+// ask gives the keeper an order, or has it say how things are.
+func (o *keeperOptions) ask(ctx context.Context, method, path string, arg any) (s keep.Status, err error) {
 	owner := uint32(os.Getuid())
 	if o.owner != "" {
 		if owner, err = o.uid(); err != nil {
@@ -195,7 +200,7 @@ func (o *keeperOptions) order(ctx context.Context, path string, arg any) (s keep
 		}
 	}
 	dir := o.dir(owner)
-	err = control.Call(ctx, dir, http.MethodPost, path, arg, &s)
+	err = control.Call(ctx, dir, method, path, arg, &s)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
 		err = &exitError{exitNotRunning, fmt.Errorf("no keeper has %s: have root start one with nixnfsd keep --owner %d, or give the --owner or --socket that it was given", dir, owner)}

@@ -73,7 +73,7 @@ Exit codes:
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
-	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newEnvCommand(), newExecCommand(), newLayersCommand(), newRestartCommand(), newFsckCommand(),
+	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newEnvCommand(), newExecCommand(), newLayersCommand(), newStartCommand(), newStopCommand(), newRestartCommand(), newLogsCommand(), newFsckCommand(),
 		newKeepCommand(), newMountCommand(), newUmountCommand(), newSetupCommand(), newUninstallCommand(), newApplyCommand(),
 		newStatCommand(), newVersionCommand())
 	return root

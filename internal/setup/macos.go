@@ -33,7 +33,7 @@ func (p *planner) mac() error {
 	if err := p.job(true, launchd.System, keeper, fresh); err != nil {
 		return err
 	}
-	server := launchd.Server(p.config.serveArgs(), path.Join(p.config.Home, "Library/Logs/nixnfsd.log"))
+	server := launchd.Server(p.config.serveArgs(), p.config.ServerLog())
 	if err := p.job(false, launchd.GUI(p.config.UID), server, false); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ type Status struct {
 	Away bool `json:"away"`
 }
 
+// Up reports whether the owner's server answers.
+func (s Status) Up() bool { return s.Server == string(own) }
+
 // Mount has the server mounted from now on, and waits until it is.
 func (k *Keeper) Mount(ctx context.Context) (Status, error) { return k.order(ctx, orderMount) }
 
