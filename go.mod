@@ -17,6 +17,7 @@ require (
 	github.com/willscott/go-nfs v0.0.4
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0
 	howett.net/plist v1.0.1
 	pgregory.net/rapid v1.3.0

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
@@ -22,12 +23,17 @@ const applyVerb = "apply"
 
 // actor carries plans out: it asks, and does the user's steps and, by sudo, root's.
 type actor struct {
-	stdin          io.Reader
+	stdin          *bufio.Reader
+	terminal       bool // standard input is one
 	stdout, stderr io.Writer
 }
 
 func newActor(cmd *cobra.Command) *actor {
-	return &actor{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()}
+	file, ok := cmd.InOrStdin().(*os.File)
+	return &actor{
+		stdin: bufio.NewReader(cmd.InOrStdin()), terminal: ok && term.IsTerminal(int(file.Fd())),
+		stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
+	}
 }
 
 // run runs a command that is named by its whole path. What it says of a failure is
@@ -54,17 +60,17 @@ func (a *actor) show(ctx context.Context, args []string) error {
 }
 
 // carryOut shows a plan, asks, and does it: root's steps before the user's. export is
-// what is set up, empty where it is taken back.
-func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, export string, dryRun bool) error {
+// what is set up, empty where it is taken back; store are the server's directories.
+func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, export string, store []string, dryRun bool) error {
 	fmt.Fprint(a.stdout, p.Text())
 	if dryRun || len(p.Steps) == 0 {
 		return nil
 	}
-	if !a.agreed() {
+	if !a.agreed("Go on?") {
 		return errors.New("nothing was touched")
 	}
 	roots := setup.Order{Receipt: c.RootReceipt(), Export: export, Steps: p.Of(true)}
-	users := setup.Order{Receipt: c.UserReceipt(), Export: export, Steps: p.Of(false)}
+	users := setup.Order{Receipt: c.UserReceipt(), Export: export, Store: store, Steps: p.Of(false)}
 	var err error
 	if len(roots.Steps) > 0 {
 		err = a.asRoot(ctx, c.Program, roots)
@@ -81,9 +87,9 @@ func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, ex
 func (a *actor) say(what string) { fmt.Fprintln(a.stdout, what) }
 
 // agreed asks once.
-func (a *actor) agreed() bool {
-	fmt.Fprint(a.stdout, "Go on? [y/N] ")
-	line, _ := bufio.NewReader(a.stdin).ReadString('\n') // an end is no yes
+func (a *actor) agreed(question string) bool {
+	fmt.Fprint(a.stdout, question+" [y/N] ")
+	line, _ := a.stdin.ReadString('\n') // an end is no yes
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "y" || answer == "yes"
 }

@@ -47,7 +47,7 @@ Exit code 3: something is in the way, such as another Nix; nothing was touched.`
 func runSetup(ctx context.Context, opts *setupOptions, a *actor) error {
 	config, err := opts.config()
 	if err == nil {
-		_, err = opts.resolve(opts.export) // what serve would refuse
+		config.Layout, err = opts.resolve(opts.export) // what serve would refuse
 	}
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func runSetup(ctx context.Context, opts *setupOptions, a *actor) error {
 	if err != nil && len(obstacles) == 0 {
 		return err
 	}
-	if err := a.carryOut(ctx, config, plan, config.Export, opts.dryRun); err != nil || len(obstacles) == 0 {
+	if err := a.carryOut(ctx, config, plan, config.Export, config.Ours(seen), opts.dryRun); err != nil || len(obstacles) == 0 {
 		return err
 	}
 	return &exitError{code: exitProblems}
@@ -100,7 +100,7 @@ func (o *setupOptions) config() (*setup.Config, error) {
 	}
 	dirs, err := o.dirFlags()
 	return &setup.Config{
-		System: runtime.GOOS, UID: os.Getuid(), Home: home, Configs: configs, State: p.state,
+		System: runtime.GOOS, UID: os.Getuid(), Home: home, Configs: configs, Data: p.data, State: p.state,
 		Program: program, Addr: addr, Export: o.export, Dirs: dirs,
 	}, err
 }

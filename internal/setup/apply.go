@@ -22,7 +22,9 @@ import (
 type Order struct {
 	Receipt string `json:"receipt"` // the file
 	Export  string `json:"export"`  // and mount point that is set up; empty: one is taken back
-	Steps   []Step `json:"steps"`
+	// Store are directories that hold nothing but what the server puts there.
+	Store []string `json:"store,omitempty"`
+	Steps []Step   `json:"steps"`
 }
 
 // Apply does the steps of an order, until one fails. What was there before goes
@@ -32,18 +34,44 @@ func Apply(ctx context.Context, o Order, run Runner, say func(what string)) erro
 	if err != nil {
 		return err
 	}
-	if o.Export != "" && !slices.Contains(r.Exports, o.Export) {
-		r.Exports = append(r.Exports, o.Export)
+	r.Exports = union(r.Exports, o.Export)
+	r.Store = union(r.Store, o.Store...)
+	if o.Export == "" {
+		r.Store = slices.DeleteFunc(r.Store, absent)
 	}
 	a := &applier{receipt: r, file: o.Receipt, run: run}
+	if len(r.Store) > 0 {
+		if err := a.save(); err != nil {
+			return err
+		}
+	}
 	for _, s := range o.Steps {
 		what := strings.Join(s.words(), " ")
 		say(what)
-		if err := a.do(ctx, s); err != nil {
+		err := a.do(ctx, s)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: ended by a signal", what)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	return nil
+}
+
+func absent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// union adds what is not there yet; "" is nothing.
+func union(all []string, more ...string) []string {
+	for _, one := range more {
+		if one != "" && !slices.Contains(all, one) {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 type applier struct {
@@ -58,6 +86,11 @@ func (a *applier) do(ctx context.Context, s Step) error {
 		return a.command(ctx, s)
 	case !filepath.IsAbs(s.Path):
 		return errors.New("there is neither a command nor a path")
+	case s.Delete:
+		return a.delete(ctx, s.Path)
+	case s.Hook != nil:
+		_, err := s.Hook.Remove()
+		return err
 	case s.Remove:
 		return a.remove(s)
 	case s.Mode.IsDir():
@@ -150,9 +183,12 @@ func (a *applier) noteFile(s Step) error {
 	case err != nil:
 		return err
 	}
-	c.Before = &File{Mode: info.Mode().Perm()}
-	if c.Before.Content, err = os.ReadFile(s.Path); err != nil {
+	now, err := os.ReadFile(s.Path)
+	if err != nil {
 		return err
+	}
+	if fmt.Sprintf("%x", sha256.Sum256(now)) != c.Digest { // else it is ours, of a receipt that was lost
+		c.Before = &File{Mode: info.Mode().Perm(), Content: now}
 	}
 	return a.note(c)
 }
@@ -169,8 +205,25 @@ func (a *applier) remove(s Step) error {
 	return a.drop(s.Path)
 }
 
+// delete deletes a directory of the store. The receipt itself may lie in it: that goes when there
+// is nothing left for it to tell.
+func (a *applier) delete(ctx context.Context, dir string) error {
+	if !slices.Contains(a.receipt.Store, dir) {
+		return fmt.Errorf("the receipt %s does not say that it is ours", a.file)
+	}
+	keep := ""
+	if filepath.Dir(a.file) == dir {
+		keep = filepath.Base(a.file)
+	}
+	if err := removeTree(ctx, dir, keep); err != nil {
+		return err
+	}
+	a.receipt.Store = slices.DeleteFunc(a.receipt.Store, func(d string) bool { return d == dir })
+	return a.save()
+}
+
 func (a *applier) note(c Change) error {
-	a.receipt.note(c)
+	a.receipt.Note(c)
 	return a.save()
 }
 

@@ -105,7 +105,7 @@ func (m *machine) undo() *Plan {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return Undo(linuxConfig(), &Seen{}, Receipt{}, r, now)
+	return Undo(linuxConfig(), &Seen{}, Receipt{}, r, now, nil)
 }
 
 // uninstall takes all back, and holds that nothing is left.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/nixnfsd/nixnfsd/mount"
 )
 
 // Config is what is to be set up, and for whom.
@@ -14,11 +16,13 @@ type Config struct {
 	UID     int    // of the owner
 	Home    string
 	Configs string // the user's configuration directory, used on Linux
+	Data    string // the user's data directory, which holds the standard upper
 	State   string // the user's state directory, which holds his receipt
 	Program string // absolute path of this program
 	Addr    netip.AddrPort
-	Export  string   // and mount point
-	Dirs    []string // flags of serve that name directories, absolute
+	Export  string       // and mount point
+	Dirs    []string     // flags of serve that name directories, absolute
+	Layout  mount.Layout // what the server has then, with every symbolic link followed
 }
 
 // grace is how long a mount may hang whose server is gone. The server may be away

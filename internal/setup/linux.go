@@ -22,6 +22,7 @@ func (p *planner) linux() {
 	}
 	fresh := p.helper(systemd.ServerUnit)
 	p.unit(true, systemd.System(), systemd.KeeperUnit, systemd.Keeper(p.config.keepArgs()), fresh)
+	p.store()
 	p.unit(false, systemd.User(), systemd.ServerUnit, systemd.Server(p.config.serveArgs()), false)
 }
 

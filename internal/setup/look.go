@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/nixnfsd/nixnfsd/internal/hook"
 	"github.com/nixnfsd/nixnfsd/launchd"
 	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount"
@@ -24,7 +25,7 @@ type Runner func(ctx context.Context, args []string) (string, error)
 
 // Look looks at the machine. A job that cannot be asked after does not run.
 func Look(ctx context.Context, c *Config, run Runner) (*Seen, error) {
-	s := &Seen{Files: map[string][]byte{}, Dirs: map[string]bool{}, Runs: map[string]bool{}}
+	s := &Seen{Files: map[string][]byte{}, Dirs: map[string]bool{}, Full: map[string]bool{}, Noted: map[string]bool{}, Runs: map[string]bool{}}
 	err := s.lookAtPoint(c.Export)
 	if err == nil {
 		s.InMount, err = mount.Layout{MountPoint: c.Export}.Mounted(c.Program)
@@ -32,6 +33,11 @@ func Look(ctx context.Context, c *Config, run Runner) (*Seen, error) {
 	if err == nil {
 		err = s.lookAtFiles(c)
 	}
+	if err == nil {
+		err = s.lookAtReceipts(c)
+	}
+	s.lookAtStore(c)
+	s.lookAtHooks(c)
 	if err != nil {
 		return nil, fmt.Errorf("look at the machine: %w", err)
 	}
@@ -112,6 +118,46 @@ func (s *Seen) lookAtFiles(c *Config) error {
 		s.lookAbove(file, false)
 	}
 	return err
+}
+
+// lookAtReceipts reads which changes are known.
+func (s *Seen) lookAtReceipts(c *Config) error {
+	for _, file := range []string{c.RootReceipt(), c.UserReceipt()} {
+		r, err := ReadReceipt(file)
+		if err != nil {
+			return err
+		}
+		for _, change := range r.Changes {
+			s.Noted[change.Path] = true
+		}
+		for _, dir := range r.Store {
+			s.Noted[dir] = true
+		}
+	}
+	return nil
+}
+
+// lookAtHooks passes over start-up files that cannot be read, or are not to be: no lines of ours are there.
+func (s *Seen) lookAtHooks(c *Config) {
+	for _, f := range hook.Files(c.System, c.Home, os.Getenv) {
+		state, err := hook.Hook{File: f, MountPoint: c.Export}.State()
+		if err == nil && state != hook.Absent {
+			s.Hooks = append(s.Hooks, f)
+		}
+	}
+}
+
+// lookAtStore looks at the server's directories. One that cannot be read is not taken for empty.
+func (s *Seen) lookAtStore(c *Config) {
+	for _, dir := range c.storeDirs() {
+		if dir == "" {
+			continue
+		}
+		names, err := firstNames(dir)
+		s.Full[dir] = len(names) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
+		s.Dirs[dir] = err == nil
+		s.lookAbove(dir, false)
+	}
 }
 
 // lookAbove says which of the directories above a path are there, and which of them

@@ -33,6 +33,7 @@ func (p *planner) mac() error {
 	if err := p.job(true, launchd.System, keeper, fresh); err != nil {
 		return err
 	}
+	p.store()
 	server := launchd.Server(p.config.serveArgs(), p.config.ServerLog())
 	if err := p.job(false, launchd.GUI(p.config.UID), server, false); err != nil {
 		return err

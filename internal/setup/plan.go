@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+
+	"github.com/nixnfsd/nixnfsd/internal/hook"
 )
 
 // Plan is what to do, in order: root's steps, then the user's.
@@ -34,6 +36,10 @@ type Step struct {
 	Remove  bool        `json:"remove,omitempty"`  // Path, a directory only where it is empty
 	// Undo takes a change back, which the receipt then forgets.
 	Undo bool `json:"undo,omitempty"`
+	// Delete: Path with all that is in it, which the receipt has to call a directory of ours.
+	Delete bool `json:"delete,omitempty"`
+	// Hook: the lines of ours that Path, a shell's start-up file, has.
+	Hook *hook.Hook `json:"hook,omitempty"`
 }
 
 // Of gives the steps of root, or those of the user.
@@ -78,16 +84,33 @@ func (p *planner) helper(server string) bool {
 	return fresh
 }
 
-// file adds a step that writes a file, unless it is so already, after those that
-// make its directory. It reports whether it did.
+// file adds a step that writes a file, unless it is so already and a receipt tells of it, after
+// those that make its directory. It reports whether it did.
 func (p *planner) file(s Step) bool {
 	now, there := p.seen.Files[s.Path]
-	if there && (s.From != "" || bytes.Equal(now, s.Content)) {
+	if there && p.seen.Noted[s.Path] && (s.From != "" || bytes.Equal(now, s.Content)) {
 		return false
 	}
 	p.dir(Step{Root: s.Root, Path: path.Dir(s.Path), Mode: 0o755, Why: "for what follows"})
 	p.plan.Steps = append(p.plan.Steps, s)
 	return true
+}
+
+// store has the server's directories made here, so that a receipt tells of those above them.
+func (p *planner) store() {
+	l := p.config.Layout
+	for _, d := range []Step{{Path: l.Upper, Mode: 0o755, Why: "what is served"}, {Path: l.State, Mode: 0o700, Why: "what the server has to know after a restart"}} {
+		if d.Path == "" {
+			continue
+		}
+		p.dir(Step{Path: path.Dir(d.Path), Mode: 0o700, Why: "for what follows"})
+		p.dir(d)
+	}
+	for _, dir := range p.config.storeDirs() {
+		if dir != "" && !slices.Contains(p.config.Ours(p.seen), dir) {
+			p.note(dir + " holds something already: it is served, and uninstall leaves it.")
+		}
+	}
 }
 
 // dir adds steps that make a directory and those above it, where they are not there.

@@ -20,7 +20,8 @@ var update = flag.Bool("update", false, "write the golden files")
 func macConfig() *Config {
 	return &Config{
 		System: "darwin", UID: 501, Home: "/Users/you", State: "/Users/you/Library/Application Support/nixnfsd",
-		Program: "/Users/you/bin/nixnfsd", Addr: netip.MustParseAddrPort("127.0.0.1:12049"), Export: "/nix",
+		Program: "/Users/you/bin/nixnfsd", Addr: netip.MustParseAddrPort("127.0.0.1:12049"), Export: "/nix", Data: "/Users/you/Library/nixnfsd",
+		Layout: mount.Layout{Upper: "/Users/you/Library/nixnfsd/upper", Work: "/Users/you/Library/nixnfsd/work", State: "/Users/you/Library/Application Support/nixnfsd"},
 	}
 }
 
@@ -28,6 +29,8 @@ func linuxConfig() *Config {
 	return &Config{
 		System: "linux", UID: 1000, Home: "/home/you", Configs: "/home/you/.config", State: "/home/you/.local/state/nixnfsd",
 		Program: "/home/you/bin/nixnfsd", Addr: netip.MustParseAddrPort("127.0.0.1:12049"), Export: "/nix", Dirs: []string{"--lower", "/srv/my nix"},
+		Data:   "/home/you/.local/share/nixnfsd",
+		Layout: mount.Layout{Upper: "/home/you/.local/share/nixnfsd/upper", Work: "/home/you/.local/share/nixnfsd/work", State: "/home/you/.local/state/nixnfsd"},
 	}
 }
 
@@ -45,7 +48,7 @@ func dirs(paths ...string) map[string]bool {
 // mac is a Mac as it comes, with what a manifest says.
 func mac(major, minor int, conf string) *Seen {
 	s := &Seen{
-		Release: synthetic.Release{Major: major, Minor: minor}, Files: map[string][]byte{}, Runs: map[string]bool{},
+		Release: synthetic.Release{Major: major, Minor: minor}, Files: map[string][]byte{}, Runs: map[string]bool{}, Noted: map[string]bool{},
 		Manifests: []synthetic.Manifest{{Path: synthetic.Conf}},
 		Dirs:      dirs("/etc", "/Library/LaunchDaemons", "/Library/PrivilegedHelperTools", "/Users/you/Library"),
 	}
@@ -57,14 +60,14 @@ func mac(major, minor int, conf string) *Seen {
 
 // after is a machine on which a plan was carried out.
 func after(s Seen, p *Plan, jobs ...string) *Seen {
-	s.Files, s.Dirs, s.Runs = map[string][]byte{}, maps.Clone(s.Dirs), map[string]bool{}
+	s.Files, s.Dirs, s.Runs, s.Noted = map[string][]byte{}, maps.Clone(s.Dirs), map[string]bool{}, map[string]bool{}
 	for _, step := range p.Steps {
 		switch {
 		case step.Run != nil:
 		case step.Mode.IsDir():
 			s.Dirs[step.Path] = true
 		default:
-			s.Files[step.Path] = step.Content
+			s.Files[step.Path], s.Noted[step.Path] = step.Content, true
 			if strings.HasPrefix(step.Path, synthetic.Dir) {
 				s.Manifests = append(s.Manifests, synthetic.Manifest{Path: step.Path, Text: step.Content})
 			}
@@ -86,8 +89,13 @@ func macDone(t *testing.T) *Seen {
 	return after(*fresh, p, launchd.KeeperLabel, launchd.ServerLabel)
 }
 
+// linuxFresh is a Linux machine as it comes.
+func linuxFresh() *Seen {
+	return &Seen{Dirs: dirs("/etc/systemd/system", "/opt", "/home/you/.config")}
+}
+
 func linuxDone(t *testing.T) *Seen {
-	fresh := &Seen{Dirs: dirs("/etc/systemd/system", "/opt", "/home/you/.config")}
+	fresh := linuxFresh()
 	p, err := New(linuxConfig(), fresh)
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +112,12 @@ func TestPlans(t *testing.T) {
 	moved.Files["/home/you/.config/systemd/user/nixnfsd.service"] = []byte("[Service]\nExecStart=/home/you/old/nixnfsd serve\n")
 	ours := macDone(t)
 	ours.Point = Point{Mount: &mount.Entry{Dir: "/nix", Type: "nfs", From: "127.0.0.1:/nix"}}
+	unknown := linuxDone(t)
+	delete(unknown.Noted, "/opt/nixnfsd/bin/nixnfsd")
+	delete(unknown.Noted, "/etc/systemd/system/nixnfsd-keep.service")
+	elsewhere, full := linuxConfig(), linuxDone(t)
+	elsewhere.Layout.Upper, elsewhere.Layout.Work = "/srv/nix", "/srv/nix.work"
+	full.Dirs["/srv"], full.Dirs["/srv/nix"], full.Full = true, true, map[string]bool{"/srv/nix": true}
 	tt := []struct {
 		name   string
 		config *Config
@@ -119,9 +133,11 @@ func TestPlans(t *testing.T) {
 		{"macos-again-mounted", macConfig(), ours},
 		{"macos-upgraded", macConfig(), upgraded},
 		{"macos-not-yet-rebooted", macConfig(), rebooted},
-		{"linux", linuxConfig(), &Seen{Dirs: dirs("/etc/systemd/system", "/opt", "/home/you/.config")}},
+		{"linux", linuxConfig(), linuxFresh()},
 		{"linux-again", linuxConfig(), linuxDone(t)},
 		{"linux-moved", linuxConfig(), moved},
+		{"linux-receipt-lost", linuxConfig(), unknown},
+		{"linux-upper-in-use", elsewhere, full},
 	}
 	for _, tc := range tt {
 		if found := Obstacles(tc.config, tc.seen); len(found) > 0 {

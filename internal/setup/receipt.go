@@ -22,6 +22,11 @@ type Receipt struct {
 	SchemaVersion int      `json:"schemaVersion"`
 	Exports       []string `json:"exports"` // mount points that were set up
 	Changes       []Change `json:"changes"`
+	// Store are the server's directories that hold nothing but what it puts there: they may be
+	// deleted with all that is in them.
+	Store []string `json:"store,omitempty"`
+	// Dirs are the directories that were made for the receipt itself, the outermost first.
+	Dirs []string `json:"dirs,omitempty"`
 }
 
 // Change is one path that was made or written. It is in the receipt before it is
@@ -30,8 +35,11 @@ type Change struct {
 	Path   string `json:"path"`
 	Dir    bool   `json:"dir,omitempty"`
 	Before *File  `json:"before"`           // null: nothing was there
-	Digest string `json:"digest,omitempty"` // of what was written, SHA-256
+	Digest string `json:"digest,omitempty"` // of what was written, SHA-256; of a symbolic link Linked
 }
+
+// Linked is the Digest of a symbolic link with a target.
+func Linked(target string) string { return "link to " + target }
 
 // File is a file as it was.
 type File struct {
@@ -63,7 +71,7 @@ func ReadReceipt(file string) (Receipt, error) {
 
 // check holds that all paths are some.
 func (r *Receipt) check() error {
-	paths := slices.Clone(r.Exports)
+	paths := slices.Concat(r.Exports, r.Store, r.Dirs)
 	for _, c := range r.Changes {
 		paths = append(paths, c.Path)
 	}
@@ -77,14 +85,10 @@ func (r *Receipt) check() error {
 
 // write replaces the receipt at once and for good, or removes an empty one.
 func (r *Receipt) write(file string) error {
-	if len(r.Changes) == 0 {
-		err := os.Remove(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		os.Remove(filepath.Dir(file)) // where it holds nothing else
-		return err
+	if len(r.Changes) == 0 && len(r.Store) == 0 {
+		return r.remove(file)
 	}
+	r.Dirs = union(r.Dirs, missing(filepath.Dir(file))...)
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(file), dirMode())
@@ -93,6 +97,41 @@ func (r *Receipt) write(file string) error {
 		return err
 	}
 	return renameio.WriteFile(file, append(text, '\n'), 0o644, renameio.IgnoreUmask())
+}
+
+// remove removes a receipt that tells of nothing, and the directories that were made for it.
+func (r *Receipt) remove(file string) error {
+	err := os.Remove(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	os.Remove(filepath.Dir(file)) // where it holds nothing else, and so on
+	for _, dir := range slices.Backward(r.Dirs) {
+		os.Remove(dir)
+	}
+	return err
+}
+
+// missing are the directories that are not there on the way to one, and itself, the outermost first.
+func missing(dir string) []string {
+	if !absent(dir) {
+		return nil
+	}
+	return append(missing(filepath.Dir(dir)), dir)
+}
+
+// Amend changes the receipt file of a user, or of root, as one of them. It has to come before what
+// it tells of is done.
+func Amend(file string, change func(r *Receipt)) error {
+	r, err := ReadReceipt(file)
+	if err != nil {
+		return err
+	}
+	change(&r)
+	if err := r.write(file); err != nil {
+		return fmt.Errorf("write the receipt %s: %w", file, err)
+	}
+	return nil
 }
 
 // dirMode is of the directory that a receipt is in: the user's is the server's
@@ -104,9 +143,9 @@ func dirMode() fs.FileMode {
 	return 0o700
 }
 
-// note adds a change. Of a path that was changed before, what was there at first
+// Note adds a change. Of a path that was changed before, what was there at first
 // stays.
-func (r *Receipt) note(c Change) {
+func (r *Receipt) Note(c Change) {
 	for i := range r.Changes {
 		if r.Changes[i].Path == c.Path {
 			r.Changes[i].Digest = c.Digest

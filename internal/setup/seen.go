@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"github.com/nixnfsd/nixnfsd/internal/hook"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/mount/synthetic"
 )
@@ -14,7 +15,10 @@ type Seen struct {
 	// program's is left out where it is not this one.
 	Files map[string][]byte
 	Dirs  map[string]bool // those that setup needs, and that are there
+	Full  map[string]bool // of the server's directories, those that hold something
+	Noted map[string]bool // what the receipts tell of
 	Runs  map[string]bool // jobs and units that run, by their names
+	Hooks []hook.File     // start-up files of shells with lines of ours
 	Fstab string
 	// Others are paths of other installations of Nix that are there.
 	Others  []string

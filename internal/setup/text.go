@@ -55,6 +55,10 @@ func (s *Step) words() []string {
 			words = append(words, shell.Quote(arg))
 		}
 		return words
+	case s.Delete:
+		return []string{"delete", shell.Quote(s.Path), "and", "all", "that", "is", "in", "it"}
+	case s.Hook != nil:
+		return []string{"take", "nixnfsd's", "lines", "out", "of", shell.Quote(s.Path)}
 	case s.Remove:
 		return []string{"remove", shell.Quote(s.Path)}
 	case s.Mode.IsDir():

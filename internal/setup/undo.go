@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/nixnfsd/nixnfsd/internal/hook"
 	"github.com/nixnfsd/nixnfsd/launchd"
 	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 	"github.com/nixnfsd/nixnfsd/mount"
@@ -25,8 +27,8 @@ func (d Digests) Digest(r Receipt) error {
 		if c.Dir {
 			continue
 		}
-		sum, err := digest(c.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		sum, err := digestNow(c.Path)
+		if err != nil {
 			return fmt.Errorf("look at what was set up: %w", err)
 		}
 		d[c.Path] = sum
@@ -34,26 +36,47 @@ func (d Digests) Digest(r Receipt) error {
 	return nil
 }
 
+// digestNow is a file's digest, empty where it is not there. What a symbolic link leads to may
+// be in a mount that is dead.
+func digestNow(file string) (string, error) {
+	target, err := os.Readlink(file)
+	if err == nil {
+		return Linked(target), nil
+	}
+	sum, err := digest(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return sum, err
+}
+
 // Undo plans what takes back what the receipts of root and of the user say: first
 // the keeper ends and the mount goes, while the server still answers. What
 // somebody has changed since is left, but for a manifest of synthetic entries, of
-// which only our line goes.
-func Undo(c *Config, s *Seen, root, user Receipt, now Digests) *Plan {
+// which only our line goes. Of the store that is deleted which is given; what is kept of it stays in the
+// user's receipt.
+func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir) *Plan {
 	u := &undoer{config: c, seen: s, now: now}
 	p := c.places()
-	if now[p.keeper] != "" {
+	if root.tells(p.keeper) {
 		u.end(true, p.keeper)
 	}
 	for _, dir := range root.Exports {
 		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: mount.UnmountArgs(c.System, dir, false), IfMounted: dir, Why: "while the server still answers; it fails where somebody works in it"})
 	}
 	u.files(true, root)
-	u.reload(true, now[p.keeper])
-	if now[p.server] != "" {
+	u.reload(true, root.tells(p.keeper))
+	told := user.tells(p.server)
+	if told {
 		u.end(false, p.server)
 	}
+	u.hooks()
+	u.store(store)
+	if len(store) == 0 {
+		user = user.withoutStore()
+	}
 	u.files(false, user)
-	u.reload(false, now[p.server])
+	u.reload(false, told)
 	return &u.plan
 }
 
@@ -65,7 +88,34 @@ type undoer struct {
 	plan   Plan
 }
 
-// end has the job or the unit of a file end for good.
+// tells reports whether a receipt tells of a path.
+func (r *Receipt) tells(path string) bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Path == path })
+}
+
+// withoutStore leaves out the directories that the store is in.
+func (r Receipt) withoutStore() Receipt {
+	r.Changes = slices.DeleteFunc(slices.Clone(r.Changes), func(c Change) bool {
+		return c.Dir && slices.ContainsFunc(r.Store, func(dir string) bool { return within(dir, c.Path) })
+	})
+	return r
+}
+
+func (u *undoer) hooks() {
+	for _, f := range u.seen.Hooks {
+		u.plan.Steps = append(u.plan.Steps, Step{Path: f.Path, Undo: true, Hook: &hook.Hook{File: f, MountPoint: u.config.Export}, Why: "the program that they name may go"})
+	}
+}
+
+// store deletes directories of the store, once no server uses them.
+func (u *undoer) store(dirs []StoreDir) {
+	for _, d := range dirs {
+		u.plan.Steps = append(u.plan.Steps, Step{Path: d.Path, Undo: true, Delete: true, Why: d.String() + "; nothing brings it back"})
+	}
+}
+
+// end has the job or the unit of a file end for good. systemctl ends one whose file is gone too, and
+// complains.
 func (u *undoer) end(root bool, file string) {
 	args := u.systemd(root).Disable(path.Base(file))
 	if u.config.System == "darwin" {
@@ -79,12 +129,12 @@ func (u *undoer) end(root bool, file string) {
 		}
 		args = domain.Bootout(label)
 	}
-	u.plan.Steps = append(u.plan.Steps, Step{Root: root, Run: args, Why: "ends it for good"})
+	u.plan.Steps = append(u.plan.Steps, Step{Root: root, Run: args, Ignore: u.now[file] == "", Why: "ends it for good"})
 }
 
-// reload has systemd forget a unit whose file was there.
-func (u *undoer) reload(root bool, was string) {
-	if u.config.System == "linux" && was != "" {
+// reload has systemd forget a unit that was written.
+func (u *undoer) reload(root, written bool) {
+	if u.config.System == "linux" && written {
 		u.plan.Steps = append(u.plan.Steps, Step{Root: root, Run: u.systemd(root).Reload(), Why: "has systemd forget the unit"})
 	}
 }

@@ -1,0 +1,251 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+)
+
+// hostile makes a store with what has to stay beside it: modes that forbid, links that lead out of it.
+func hostile(t *testing.T) (dir, outside string) {
+	t.Helper()
+	dir, outside = filepath.Join(t.TempDir(), "upper"), t.TempDir()
+	script := `
+		echo precious >"$2/precious"
+		mkdir -p "$1/store/a-1/bin" "$1/none" "$1/blind/in"
+		ln -s "$2" "$1/store/a-1/out"
+		ln -s "$2/precious" "$1/store/a-1/file"
+		ln -s .. "$1/store/a-1/up"
+		ln -s "$2" "$1/link"
+		ln "$2/precious" "$1/store/hard"
+		echo x >"$1/store/a-1/bin/x"
+		touch "$1/store/$(printf 'new\nline')" "$1/store/-f" "$1/store/..."
+		mkfifo "$1/store/fifo"
+		(cd "$1/blind/in" && touch $(seq 1500))
+		chmod 444 "$1/store/a-1/bin/x"
+		chmod 555 "$1/store/a-1/bin" "$1/store/a-1" "$1/store"
+		chmod 000 "$1/none"
+		chmod 333 "$1/blind"`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-euc", script, "hostile", dir, outside).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if err := removeTree(context.WithoutCancel(t.Context()), dir, ""); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, outside
+}
+
+// asNobody runs a test of this package again as a user whom modes hold, where it is root's now. It
+// reports whether it did.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return false
+	}
+	const uid = 12345
+	program, err := os.Open("/proc/self/exe") // its directory is not for others
+	testenv.Require(t, err == nil, "there is no /proc/self/exe")
+	defer program.Close()
+	tmp, err := os.MkdirTemp("", "nobody")
+	if err == nil {
+		err = os.Chown(tmp, uid, uid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	cmd := exec.CommandContext(t.Context(), "/proc/self/fd/3", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.ExtraFiles, cmd.Dir, cmd.Env = []*os.File{program}, "/", append(os.Environ(), "TMPDIR="+tmp)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as a user: %v\n%s", err, out)
+	}
+	return true
+}
+
+func TestRemoveTree(t *testing.T) {
+	if asNobody(t) {
+		return
+	}
+	dir, outside := hostile(t)
+	before := tree(t, outside)
+	if err := removeTree(t.Context(), dir, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !absent(dir) {
+		t.Error("it is there")
+	}
+	if diff := cmp.Diff(before, tree(t, outside)); diff != "" {
+		t.Errorf("outside of it:\n%s", diff)
+	}
+	for range 2 { // it is gone, and what it was in
+		if err := removeTree(t.Context(), dir, ""); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRemoveTreeEnded has it end in the middle, and go on.
+func TestRemoveTreeEnded(t *testing.T) {
+	dir, _ := hostile(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := removeTree(ctx, dir, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := removeTree(t.Context(), dir, ""); err != nil || !absent(dir) {
+		t.Errorf("it is there: %v", err)
+	}
+}
+
+func TestRemoveTreeKeeps(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "setup.json"), nil, 0o600), os.Mkdir(filepath.Join(dir, "in"), 0o700), os.WriteFile(filepath.Join(dir, "in", "setup.json"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeTree(t.Context(), dir, "setup.json"); err != nil {
+		t.Fatal(err)
+	}
+	names, err := firstNames(dir)
+	if err != nil || !slices.Equal(names, []string{"setup.json"}) {
+		t.Errorf("left: %q, %v", names, err)
+	}
+}
+
+// TestRemoveTreeRefuses holds that nothing goes where it is not what the receipt meant.
+func TestRemoveTreeRefuses(t *testing.T) {
+	base := t.TempDir()
+	in := func(name string) string { return filepath.Join(base, name) }
+	err := errors.Join(
+		os.MkdirAll(in("real/in"), 0o755), os.Symlink("real", in("link")), os.WriteFile(in("file"), nil, 0o600), os.MkdirAll(in("used/in"), 0o755),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, in("real"))
+	used, err := os.Open(in("used"))
+	if err == nil {
+		err = unix.Flock(int(used.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	for name, want := range map[string]error{"link": unix.ENOTDIR, "file": unix.ENOTDIR, "used": ErrInUse} {
+		err := removeTree(t.Context(), in(name), "")
+		if !errors.Is(err, want) && !errors.Is(err, unix.ELOOP) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+		if absent(in(name)) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if diff := cmp.Diff(before, tree(t, in("real"))); diff != "" {
+		t.Errorf("behind the link:\n%s", diff)
+	}
+	if absent(in("used/in")) {
+		t.Error("what was in the directory that is in use is gone")
+	}
+}
+
+func TestStoreDirs(t *testing.T) {
+	dir, _ := hostile(t)
+	state := t.TempDir()
+	receipt := filepath.Join(state, "setup.json")
+	if err := os.WriteFile(receipt, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := Receipt{Store: []string{dir, filepath.Join(state, "not there"), state}}
+	found, err := r.StoreDirs(receipt)
+	if err != nil || len(found) != 2 {
+		t.Fatalf("got %v, %v", found, err)
+	}
+	if found[0].Path != dir || found[0].Files < 10 || found[0].Bytes == 0 {
+		t.Errorf("the store: %+v", found[0])
+	}
+	if found[1].Path != state || found[1].Files != 0 {
+		t.Errorf("the state: %+v", found[1])
+	}
+}
+
+func TestSize(t *testing.T) {
+	for bytes, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 20: "1.0 MiB", 14_500_000_000: "13.5 GiB", 3 << 40: "3.0 TiB", 5 << 50: "5120.0 TiB"} {
+		if got := Size(bytes); got != want {
+			t.Errorf("%d: got %s, want %s", bytes, got, want)
+		}
+	}
+}
+
+// TestUndoOfStore has the user's own directory hold the receipt too, and be left by a first uninstall that keeps
+// the store.
+func TestUndoOfStore(t *testing.T) {
+	home := t.TempDir()
+	in := func(name string) string { return filepath.Join(home, name) }
+	receipt := in(".local/state/nixnfsd/setup.json")
+	before := tree(t, home)
+	steps := []Step{{Path: in("data"), Mode: fs.ModeDir | 0o700}, {Path: in("data/upper"), Mode: fs.ModeDir | 0o755}}
+	store := []string{in("data/upper"), in("data/work"), in(".local/state/nixnfsd")}
+	apply := func(o Order) {
+		t.Helper()
+		o.Receipt = receipt
+		if err := Apply(t.Context(), o, nil, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	undo := func(deletes bool) []Step {
+		t.Helper()
+		r, err := ReadReceipt(receipt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var goes []StoreDir
+		if deletes {
+			goes, err = r.StoreDirs(receipt)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Undo(linuxConfig(), &Seen{}, Receipt{}, r, Digests{}, goes).Steps
+	}
+	apply(Order{Export: in("nix"), Store: store, Steps: steps})
+	if err := errors.Join(os.WriteFile(in("data/upper/x"), nil, 0o400), os.WriteFile(in(".local/state/nixnfsd/key"), nil, 0o400), os.Mkdir(in("data/work"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	apply(Order{Steps: undo(false)})
+	if absent(in("data/upper/x")) || absent(in(".local/state/nixnfsd/key")) {
+		t.Error("the store was to be kept")
+	}
+	apply(Order{Steps: undo(true)})
+	if diff := cmp.Diff(before, tree(t, home)); diff != "" {
+		t.Errorf("not as it was:\n%s", diff)
+	}
+}
+
+// TestDeleteOnlyOurs has a plan name a directory that no receipt does.
+func TestDeleteOnlyOurs(t *testing.T) {
+	m := newMachine(t)
+	m.put("precious", "x", 0o600)
+	if err := m.apply([]Step{{Path: m.dir, Delete: true}}); err == nil || !strings.Contains(err.Error(), "does not say that it is ours") {
+		t.Errorf("got %v", err)
+	}
+	if absent(filepath.Join(m.dir, "precious")) {
+		t.Error("it is gone")
+	}
+}

@@ -1,0 +1,120 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// storeDirs are the server's own directories, which hold the store and what the server knows
+// of it.
+func (c *Config) storeDirs() []string {
+	return []string{c.Layout.Upper, c.Layout.Work, c.Layout.State}
+}
+
+// Ours are those of the server's directories that hold nothing but what it puts there, so that
+// they may be deleted one day: all that hold nothing yet, and the standard ones.
+func (c *Config) Ours(s *Seen) []string {
+	return slices.DeleteFunc(c.storeDirs(), func(dir string) bool {
+		standard := dir == c.State || filepath.Dir(dir) == c.Data
+		return dir == "" || within(c.Home, dir) || s.Full[dir] && !standard && !s.Noted[dir]
+	})
+}
+
+// within reports whether a path is a directory or lies in it.
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// StoreDir is a directory of the store as it is now.
+type StoreDir struct {
+	Path  string
+	Files int   // names of all kinds in it
+	Bytes int64 // on the disk
+}
+
+// StoreDirs measures the directories of a user's receipt that are there. What the receipt's own
+// file takes is left out.
+func (r *Receipt) StoreDirs(receipt string) ([]StoreDir, error) {
+	var found []StoreDir
+	for _, dir := range r.Store {
+		if absent(dir) {
+			continue
+		}
+		d := StoreDir{Path: dir}
+		if err := d.measure(receipt); err != nil {
+			return nil, fmt.Errorf("look at the store in %s: %w", dir, err)
+		}
+		found = append(found, d)
+	}
+	return found, nil
+}
+
+// String says how much is in it.
+func (d StoreDir) String() string {
+	switch d.Files {
+	case 0:
+		return "nothing"
+	case 1:
+		return Size(d.Bytes) + " in a file"
+	}
+	return fmt.Sprintf("%s in %d files", Size(d.Bytes), d.Files)
+}
+
+// Size is a number of bytes for people.
+func Size(bytes int64) string {
+	size, unit := float64(bytes), "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if size < 1024 {
+			break
+		}
+		size, unit = size/1024, larger
+	}
+	if unit == "B" {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.1f %s", size, unit)
+}
+
+// measure goes through a directory, as far as it is let. The bytes of a file with several names are
+// parted among them.
+func (d *StoreDir) measure(leave string) error {
+	if err := nothingMounted(d.Path); err != nil {
+		return err
+	}
+	return filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == d.Path || path == leave {
+			return passOver(err)
+		}
+		info, err := e.Info()
+		if err != nil {
+			return passOver(err)
+		}
+		d.Files++
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			const block = 512 // of st_blocks, stat(2)
+			d.Bytes += st.Blocks * block / namesOf(st, info)
+		}
+		return nil
+	})
+}
+
+// passOver lets what is not there, or not to be read, not be counted.
+func passOver(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// namesOf is how many names share the bytes of a file.
+func namesOf(st *syscall.Stat_t, info fs.FileInfo) int64 {
+	if info.IsDir() {
+		return 1
+	}
+	return max(1, int64(st.Nlink))
+}
