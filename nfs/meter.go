@@ -76,10 +76,10 @@ type timing struct {
 func (m *meter) written(calls []timing, now time.Duration) {
 	for _, t := range calls {
 		of := &m.times[t.slot]
-		of[phaseQueue].add(t.began - t.arrived)
-		of[phaseRun].add(t.ended - t.began)
-		of[phaseWrite].add(now - t.ended)
-		of[phaseAll].add(now - t.arrived)
+		of[PhaseQueue].add(t.began - t.arrived)
+		of[PhaseRun].add(t.ended - t.began)
+		of[PhaseWrite].add(now - t.ended)
+		of[PhaseAll].add(now - t.arrived)
 	}
 }
 

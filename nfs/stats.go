@@ -47,15 +47,15 @@ type Phase int
 
 // The phases. What the first three take is what the last one does.
 const (
-	phaseQueue Phase = iota // from when the call had arrived until it was begun
-	phaseRun                // in the file system, and making the reply
-	phaseWrite              // from then until the reply was written, with others of its batch
-	phaseAll
+	PhaseQueue Phase = iota // from when the call had arrived until it was begun
+	PhaseRun                // in the file system, and making the reply
+	PhaseWrite              // from then until the reply was written, with others of its batch
+	PhaseAll                // from the arrival until the reply was written
 	phases
 )
 
 // Phases gives them all, in the order of ProcedureStats.Latency.
-func Phases() []Phase { return []Phase{phaseQueue, phaseRun, phaseWrite, phaseAll} }
+func Phases() []Phase { return []Phase{PhaseQueue, PhaseRun, PhaseWrite, PhaseAll} }
 
 // String names the phase.
 func (p Phase) String() string { return [...]string{"queue", "run", "write", "all"}[p] }

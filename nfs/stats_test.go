@@ -70,7 +70,7 @@ func TestStats(t *testing.T) {
 	var lines []line
 	for i := range got.Procedures {
 		p := &got.Procedures[i]
-		lines = append(lines, line{p.Name, p.Calls, p.Latency[phaseAll].Count(), p.Data, p.Errors})
+		lines = append(lines, line{p.Name, p.Calls, p.Latency[PhaseAll].Count(), p.Data, p.Errors})
 	}
 	want := []line{
 		{"GETATTR", sampleEvery + 2, 2, 0, map[string]uint64{"ACCES": 1}},

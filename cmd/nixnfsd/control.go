@@ -17,7 +17,9 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/handover"
+	"github.com/nixnfsd/nixnfsd/internal/metrics"
 	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -26,6 +28,7 @@ const (
 	serverPath  = "/v1/server"
 	restartPath = "/v1/restart"
 	layersPath  = "/v1/layers"
+	statusPath  = "/v1/status"
 	refreshPath = "/v1/layers/refresh"
 )
 
@@ -74,6 +77,7 @@ type orders struct {
 
 	mu    sync.RWMutex // held by orders for what follows, and by whoever puts others in place
 	fsys  *overlay.FS
+	nfs   *nfs.Server
 	where layersAnswer
 	fits  func(program string) error // says why a program cannot take over
 	self  serverAnswer
@@ -130,9 +134,9 @@ func (o *orders) end(ctx context.Context) {
 	<-o.done
 }
 
-// use has orders mean fsys, which nobody does who waited.
-func (o *orders) use(fsys *overlay.FS, where layersAnswer, fits func(program string) error) {
-	o.fsys, o.where, o.fits = fsys, where, fits
+// use has orders mean a server, which nobody does who waited.
+func (o *orders) use(s *server, where layersAnswer, fits func(program string) error) {
+	o.fsys, o.nfs, o.where, o.fits = s.fsys, s.nfs, where, fits
 	o.mu.Unlock()
 }
 
@@ -156,6 +160,7 @@ func (o *orders) all() control.Orders {
 		"GET " + serverPath:   o.tellServer,
 		"POST " + restartPath: o.restart,
 		"GET " + layersPath:   o.tellLayers,
+		"GET " + statusPath:   o.tellStatus,
 		"POST " + refreshPath: o.refresh,
 	}
 }
@@ -164,6 +169,19 @@ func (o *orders) tellServer(context.Context, json.RawMessage) (any, error) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.self, nil
+}
+
+func (o *orders) tellStatus(context.Context, json.RawMessage) (any, error) { return o.snapshot(), nil }
+
+// snapshot looks at the server, and waits while one gives way to the next.
+func (o *orders) snapshot() metrics.Snapshot {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return metrics.Snapshot{
+		Version: o.self.Version, PID: o.self.PID, Started: o.self.Started, Taken: time.Now(),
+		Address: o.where.Address, Export: o.where.Export, Memory: metrics.Memory(),
+		NFS: o.nfs.Stats(), Overlay: o.fsys.Stats(),
+	}
 }
 
 func (o *orders) tellLayers(context.Context, json.RawMessage) (any, error) {

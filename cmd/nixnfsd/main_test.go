@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -51,6 +54,7 @@ func runScripts(t *testing.T, dir string) {
 			"exits":     exits,
 			"listen":    listenHere,
 			"ready":     ready,
+			"scrape":    scrape,
 			"terminate": terminate,
 		},
 	})
@@ -106,6 +110,37 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no server was ready after %s", patience)
+}
+
+var metricsLine = regexp.MustCompile(`(?m)^metrics: (.*)$`)
+
+// scrape is the command "scrape FILE TO": it writes the metrics of the server that prints to the
+// file, and is ready, to another file.
+func scrape(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: scrape FILE TO")
+	}
+	m := metricsLine.FindStringSubmatch(ts.ReadFile(args[0]))
+	if m == nil {
+		ts.Fatalf("the server says nothing of metrics")
+	}
+	client, url := http.DefaultClient, m[1]
+	if path, ok := strings.CutPrefix(url, "unix:"); ok {
+		url = "http://localhost/metrics"
+		client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(url)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("%s: %s", resp.Status, body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o600))
 }
 
 // listenHere is the command "listen": this process listens, says nothing to

@@ -208,7 +208,7 @@ func TestRestartWithADirectoryThatHangs(t *testing.T) {
 	defer close(release)
 	o := newOrders(logrus.New())
 	asked := make(chan struct{})
-	o.use(nil, layersAnswer{}, func(string) error {
+	o.use(new(server), layersAnswer{}, func(string) error {
 		close(asked)
 		<-release
 		return nil

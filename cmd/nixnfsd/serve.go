@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ type serveOptions struct {
 	logOptions
 	readOnly  bool
 	shareRead bool
+	metrics   string
 }
 
 func newServeCommand() *cobra.Command {
@@ -56,6 +58,7 @@ puts another program in its place.`,
 	opts.address.add(flags)
 	flags.BoolVar(&opts.readOnly, "read-only", false, "let nothing be changed")
 	flags.BoolVar(&opts.shareRead, "share-read", false, "let the machine's other users read what the modes let them")
+	flags.StringVar(&opts.metrics, "metrics", "", "give Prometheus's metrics to you and root at a loopback `ADDRESS:PORT`, or at unix:PATH")
 	opts.logOptions.add(flags)
 	flags.SortFlags = false
 	return cmd
@@ -98,6 +101,7 @@ type daemon struct {
 	log    *logrus.Logger
 	stdout io.Writer
 	orders *orders
+	meters *meters
 }
 
 func newDaemon(opts *serveOptions, stdout, stderr io.Writer) (*daemon, error) {
@@ -113,7 +117,9 @@ func newDaemon(opts *serveOptions, stdout, stderr io.Writer) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}, nil
+	d := &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}
+	d.meters, err = newMeters(opts.metrics, layout, d.orders, log)
+	return d, err
 }
 
 // run serves until ctx ends, or another program takes over.
@@ -157,13 +163,15 @@ func (d *daemon) open(ctx context.Context, from *handover.Bundle) (*server, erro
 	}
 	if from == nil {
 		d.orders.take(d.layout.State, nil)
-		announce(d.stdout, s.listener, d.layout, d.opts)
+		d.meters.take(ctx, nil)
+		d.announce(s.listener)
 	} else {
 		d.orders.take(d.layout.State, from.Control)
+		d.meters.take(ctx, from.Metrics)
 		d.adopt(s, from)
 	}
 	where := layersAnswer{Address: s.listener.Addr().String(), Export: d.opts.export}
-	d.orders.use(s.fsys, where, func(program string) error { return d.fits(program, s) })
+	d.orders.use(s, where, func(program string) error { return d.fits(program, s) })
 	return s, nil
 }
 
@@ -215,6 +223,7 @@ func (d *daemon) serve(ctx context.Context, s *server) (*succession, error) {
 		select {
 		case err := <-s.done:
 			d.orders.end(ctx)
+			d.meters.end(ctx)
 			return nil, fmt.Errorf("serve: %w", err)
 		case <-ctx.Done():
 			return nil, d.drain(ctx, s)
@@ -235,6 +244,7 @@ func (d *daemon) drain(ctx context.Context, s *server) error {
 	defer cancel()
 	err := s.nfs.Shutdown(ctx)
 	d.orders.end(ctx)
+	d.meters.end(ctx)
 	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
@@ -307,12 +317,17 @@ func flagOf(dir string, l mount.Layout) string {
 	return "--upper"
 }
 
-// announce says that the server is ready, and how to mount it.
-func announce(w io.Writer, listener net.Listener, l mount.Layout, opts *serveOptions) {
+// announce says that the server is ready, how to mount it, and where its metrics are.
+func (d *daemon) announce(listener net.Listener) {
+	var b strings.Builder // in one write, for who waits for the first line
 	addr := listener.Addr().(*net.TCPAddr).AddrPort()
-	fmt.Fprintf(w, "ready: %s is served on %s as %s\n", l.Upper, addr, opts.export)
-	target := mount.Target{Server: addr, Export: opts.export, ReadOnly: opts.readOnly}
+	fmt.Fprintf(&b, "ready: %s is served on %s as %s\n", d.layout.Upper, addr, d.opts.export)
+	target := mount.Target{Server: addr, Export: d.opts.export, ReadOnly: d.opts.readOnly}
 	if command := mount.Command(runtime.GOOS, target); command != "" {
-		fmt.Fprintf(w, "mount it with: sudo %s\n", command)
+		fmt.Fprintf(&b, "mount it with: sudo %s\n", command)
 	}
+	if where := d.meters.where(); where != "" {
+		fmt.Fprintf(&b, "metrics: %s\n", where)
+	}
+	_, _ = io.WriteString(d.stdout, b.String()) // nobody need be there to read it
 }

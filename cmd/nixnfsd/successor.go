@@ -155,11 +155,14 @@ func (d *daemon) bundle(s *server) (b *handover.Bundle, err error) {
 	if b, err = handover.New(version(), d.layout.State); err != nil {
 		return nil, err
 	}
-	var errs [3]error
+	var errs [4]error
 	b.Listener, errs[0] = handover.Dup(s.listener)
 	b.Locks, errs[1] = s.fsys.Locks()
 	if d.orders.listener != nil {
 		b.Control, errs[2] = handover.Dup(d.orders.listener)
+	}
+	if d.meters != nil && d.meters.listener != nil {
+		b.Metrics, errs[3] = handover.Dup(d.meters.listener)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, errors.Join(err, b.Close())

@@ -20,16 +20,18 @@ const module = "github.com/nixnfsd/nixnfsd/"
 // top-level folder's, or what is particular to one within it. Tests may import more. A
 // folder that is not here may not import anything.
 var arrows = map[string][]string{
-	"cmd":             {"nfs", "overlay", "mount", "launchd", "internal/"},
-	"nfs":             {"overlay", "internal/"},
-	"overlay":         {"internal/"},
-	"mount":           {"mount", "internal/"},
-	"launchd":         {"internal/"},
-	"internal":        {"internal/"},
-	"internal/hook":   {"mount", "internal/"}, // a start-up file may lie in the mount, which is not touched
-	"internal/nixenv": {"mount", "internal/"}, // so may certificates and profiles
-	"internal/setup":  {"mount", "launchd", "internal/"},
-	"integration":     {"integration/", "nfs", "overlay", "mount", "launchd", "internal/"},
+	"cmd":              {"nfs", "overlay", "mount", "launchd", "internal/"},
+	"nfs":              {"overlay", "internal/"},
+	"overlay":          {"internal/"},
+	"mount":            {"mount", "internal/"},
+	"launchd":          {"internal/"},
+	"internal":         {"internal/"},
+	"internal/hook":    {"mount", "internal/"}, // a start-up file may lie in the mount, which is not touched
+	"internal/nixenv":  {"mount", "internal/"}, // so may certificates and profiles
+	"internal/setup":   {"mount", "launchd", "internal/"},
+	"internal/metrics": {"nfs", "overlay", "internal/"},          // tells what those count
+	"internal/status":  {"nfs", "overlay", "mount", "internal/"}, // shows it, and the mount
+	"integration":      {"integration/", "nfs", "overlay", "mount", "launchd", "internal/"},
 }
 
 // pkg is a package: what its code imports of ours, and whether it has a doc.

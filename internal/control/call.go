@@ -82,14 +82,20 @@ func hungUp(err error) error {
 	return err
 }
 
-func dial(ctx context.Context, dir string) (c net.Conn, err error) {
-	err = within(dir, func(short string) (err error) {
-		c, err = new(net.Dialer).DialContext(ctx, "unix", filepath.Join(short, socketName))
-		return err
-	})
+func dial(ctx context.Context, dir string) (net.Conn, error) {
+	c, err := Dial(ctx, filepath.Join(dir, socketName))
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, ErrNotRunning
 	}
+	return c, err
+}
+
+// Dial connects to a socket, however long its path is.
+func Dial(ctx context.Context, path string) (c net.Conn, err error) {
+	err = within(path, func(short string) (err error) {
+		c, err = new(net.Dialer).DialContext(ctx, "unix", short)
+		return err
+	})
 	return c, err
 }
 

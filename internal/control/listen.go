@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketName is the socket in the state directory; newName is its name until it is ready.
+// socketName is the socket in the state directory. What is behind a socket's name until it is
+// ready is newSuffix.
 const (
 	socketName = "control"
-	newName    = socketName + ".new"
+	newSuffix  = ".new"
 )
 
 // maxPath is what a socket's address has room for, with a NUL: 104 bytes on macOS, 108
@@ -22,20 +23,27 @@ const maxPath = len(unix.RawSockaddrUnix{}.Path)
 // Listen makes the socket in the state directory dir, whose lock the caller holds, and lets
 // in only processes of the user owner, whose it is then, and of root. Close removes it.
 func Listen(dir string, owner uint32) (net.Listener, error) {
-	fail := func(err error) (net.Listener, error) {
+	l, err := ListenAt(filepath.Join(dir, socketName), owner)
+	if err != nil {
 		return nil, fmt.Errorf("make the control socket in %s: %w", dir, err)
 	}
-	fresh := filepath.Join(dir, newName)
+	return l, nil
+}
+
+// ListenAt makes such a socket at a path, in a directory that nobody else may change. What is
+// there is replaced.
+func ListenAt(path string, owner uint32) (net.Listener, error) {
+	fresh := path + newSuffix
 	if err := os.Remove(fresh); err != nil && !os.IsNotExist(err) {
-		return fail(err)
+		return nil, err
 	}
 	var l *net.UnixListener
-	err := within(dir, func(short string) (err error) {
-		l, err = net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: filepath.Join(short, newName)})
+	err := within(fresh, func(short string) (err error) {
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: short})
 		return err
 	})
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // it has another name by then
 	err = os.Chmod(fresh, 0o600)
@@ -43,32 +51,33 @@ func Listen(dir string, owner uint32) (net.Listener, error) {
 		err = os.Lchown(fresh, int(owner), -1)
 	}
 	if err == nil {
-		err = os.Rename(fresh, filepath.Join(dir, socketName))
+		err = os.Rename(fresh, path)
 	}
 	if err != nil {
 		l.Close()
-		return fail(err)
+		return nil, err
 	}
-	return newListener(l, dir, owner), nil
+	return &listener{UnixListener: l, path: path, owner: owner}, nil
 }
 
 // Resume goes on with the socket of Listen that another process listened on.
 func Resume(l *net.UnixListener, dir string, owner uint32) net.Listener {
+	return ResumeAt(l, filepath.Join(dir, socketName), owner)
+}
+
+// ResumeAt is Resume for a socket of ListenAt.
+func ResumeAt(l *net.UnixListener, path string, owner uint32) net.Listener {
 	l.SetUnlinkOnClose(false)
-	return newListener(l, dir, owner)
+	return &listener{UnixListener: l, path: path, owner: owner}
 }
 
-func newListener(l *net.UnixListener, dir string, owner uint32) *listener {
-	return &listener{UnixListener: l, path: filepath.Join(dir, socketName), owner: owner}
-}
-
-// within calls f with a path for dir that leaves a socket's address room for a name: one
-// that is too long gets a link to it in a directory of the caller's own, for the time.
-func within(dir string, f func(short string) error) error {
-	if len(dir)+1+len(newName) < maxPath {
-		return f(dir)
+// within calls f with a path for a socket that an address has room for: of one that is too long
+// the directory gets a link to it in a directory of the caller's own, for the time.
+func within(path string, f func(short string) error) error {
+	if len(path) < maxPath {
+		return f(path)
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -81,7 +90,7 @@ func within(dir string, f func(short string) error) error {
 	if err := os.Symlink(dir, link); err != nil {
 		return err
 	}
-	return f(link)
+	return f(filepath.Join(link, filepath.Base(path)))
 }
 
 type listener struct {

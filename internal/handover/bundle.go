@@ -23,6 +23,7 @@ type Bundle struct {
 	Program  *os.File  // that of who left the Bundle; nil: it cannot be given back
 	Listener *os.File
 	Control  *os.File   // the listening control socket; nil: there is none
+	Metrics  *os.File   // the listening socket of metrics; nil: there is none
 	Locks    []*os.File // of directories
 	Conns    []Conn
 
@@ -75,7 +76,7 @@ func (b *Bundle) Add(c net.Conn, unread []byte) error {
 
 // Close closes all that b has.
 func (b *Bundle) Close() error {
-	files := append([]*os.File{b.manifest, b.Program, b.Listener, b.Control}, b.Locks...)
+	files := append([]*os.File{b.manifest, b.Program, b.Listener, b.Control, b.Metrics}, b.Locks...)
 	for _, c := range b.Conns {
 		files = append(files, c.File)
 	}

@@ -26,6 +26,7 @@ type manifest struct {
 	Program  int       `json:"program"` // -1: none
 	Listener int       `json:"listener"`
 	Control  int       `json:"control"` // -1: none
+	Metrics  int       `json:"metrics"` // -1: none; 0: of a program that knew of none
 	Locks    []lock    `json:"locks"`
 	Conns    []conn    `json:"conns"`
 }
@@ -52,7 +53,7 @@ func (b *Bundle) list() (m manifest, fds []int, err error) {
 	}
 	m = manifest{
 		Format: format, Version: b.Version, Since: b.Since, Args: b.Args, Failure: b.Failure,
-		Program: add(b.Program), Listener: add(b.Listener), Control: add(b.Control),
+		Program: add(b.Program), Listener: add(b.Listener), Control: add(b.Control), Metrics: add(b.Metrics),
 	}
 	for _, f := range b.Locks {
 		m.Locks = append(m.Locks, lock{add(f), f.Name()})
@@ -143,6 +144,9 @@ func (m *manifest) bundle(r io.Reader) (*Bundle, error) {
 	}
 	if m.Control >= 0 {
 		b.Control = file(m.Control, "control")
+	}
+	if m.Metrics > 0 {
+		b.Metrics = file(m.Metrics, "metrics")
 	}
 	for _, l := range m.Locks {
 		b.Locks = append(b.Locks, file(l.FD, l.Dir))
