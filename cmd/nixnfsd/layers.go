@@ -62,11 +62,11 @@ func newRefreshCommand(opts *layersOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "refresh",
 		Short: "Show what was changed in the layers behind the server's back",
-		Long: `Have the server look at its layers anew, so that it shows what was changed in the
-lower directories, or removed from the upper, behind its back. Where the server
-is mounted on this machine, its NFS client is told too (on Linux; on macOS it
-finds out within a minute). Serves as the remount-hook of Nix's local-overlay
-store.
+		Long: `Have the server look at its layers anew, so that it shows what was changed in
+the lower directories, or removed from the upper, behind its back. Where the
+server is mounted on this machine, its NFS client is told too (on Linux; on
+macOS it finds out within a minute). Serves as the remount-hook of Nix's
+local-overlay store.
 
 Exit codes: 0 all is well; 3 refreshed, and something is wrong with a layer;
 4 no server runs.`,

@@ -61,8 +61,8 @@ Exit codes:
   1  failure
   2  the command line is wrong
   3  check, fsck or layers found problems, or something is in setup's way
-  4  there is no server for check, layers or restart, or no keeper for mount
-     or umount`,
+  4  there is no server for check, layers or restart, or no keeper for mount,
+     umount or start`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -73,10 +73,35 @@ Exit codes:
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
-	root.AddCommand(newServeCommand(), newCheckCommand(), newWaitCommand(), newEnvCommand(), newExecCommand(), newLayersCommand(), newStartCommand(), newStopCommand(), newRestartCommand(), newLogsCommand(), newFsckCommand(),
-		newKeepCommand(), newMountCommand(), newUmountCommand(), newSetupCommand(), newUninstallCommand(), newApplyCommand(),
-		newStatCommand(), newVersionCommand())
+	addVerbs(root)
+	addCompletions(root)
 	return root
+}
+
+// addVerbs adds the verbs in the groups in which help shows them.
+func addVerbs(root *cobra.Command) {
+	for _, group := range []struct {
+		title string
+		verbs []*cobra.Command
+	}{
+		{"Set up:", []*cobra.Command{newSetupCommand(), newUninstallCommand()}},
+		{"Day to day:", []*cobra.Command{
+			newStartCommand(), newStopCommand(), newRestartCommand(), newMountCommand(), newUmountCommand(),
+			newWaitCommand(), newEnvCommand(), newExecCommand(),
+		}},
+		{"Look:", []*cobra.Command{newLayersCommand(), newLogsCommand()}},
+		{"Repair:", []*cobra.Command{newCheckCommand(), newFsckCommand()}},
+		{"What runs, once it is set up:", []*cobra.Command{newServeCommand(), newKeepCommand()}},
+		{"This program:", []*cobra.Command{newVersionCommand(), newCompletionCommand(root)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, verb := range group.verbs {
+			verb.GroupID = group.title
+			root.AddCommand(verb)
+		}
+	}
+	root.SetHelpCommandGroupID("This program:")
+	root.AddCommand(newApplyCommand(), newStatCommand(), newManCommand(root)) // no one's but the program's
 }
 
 // newHelpCommand is cobra's, but for a verb that is not there.
@@ -84,6 +109,9 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [VERB]...",
 		Short: "Say what a verb does",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return verbsOf(root, args), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
@@ -92,6 +120,21 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 			return cmd.Help()
 		},
 	}
+}
+
+// verbsOf are the verbs behind those that are given.
+func verbsOf(root *cobra.Command, given []string) []cobra.Completion {
+	cmd, rest, err := root.Find(given)
+	if err != nil || len(rest) > 0 {
+		return nil
+	}
+	var verbs []cobra.Completion
+	for _, verb := range cmd.Commands() {
+		if verb.IsAvailableCommand() {
+			verbs = append(verbs, cobra.CompletionWithDesc(verb.Name(), verb.Short))
+		}
+	}
+	return verbs
 }
 
 // helpFor is the command line that explains those of cmd. Help's own knows no verbs.

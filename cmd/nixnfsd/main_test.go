@@ -10,16 +10,20 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
@@ -42,6 +46,17 @@ func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
 func TestScriptAsRoot(t *testing.T) {
 	testenv.Require(t, runtime.GOOS == "linux" && os.Getuid() == 0, "it mounts file systems, which needs Linux and root")
 	runScripts(t, "testdata/root")
+}
+
+// TestCompletion has the shells themselves complete command lines.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		_, err := exec.LookPath(shell)
+		testenv.Require(t, err == nil, "it needs "+shell)
+	}
+	_, err := os.Stat("/usr/share/bash-completion/bash_completion")
+	testenv.Require(t, err == nil, "it needs bash-completion")
+	runScripts(t, "testdata/shells")
 }
 
 func runScripts(t *testing.T, dir string) {
@@ -167,16 +182,103 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestHelpFits has every line of help fit a terminal, and every flag explained.
+// verbs are the program itself and all its verbs, hidden ones left out.
+func verbs(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	for _, verb := range cmd.Commands() {
+		if !verb.Hidden {
+			all = append(all, verbs(verb)...)
+		}
+	}
+	return all
+}
+
+// TestHelpFits has every line of help fit a terminal.
 func TestHelpFits(t *testing.T) {
-	root := newCommand()
-	for _, cmd := range append(root.Commands(), root) {
+	for _, cmd := range verbs(newCommand()) {
 		for _, line := range strings.Split(help(t, cmd), "\n") {
-			if len(line) > 80 {
-				t.Errorf("%s: %d columns: %s", cmd.Name(), len(line), line)
+			if utf8.RuneCountInString(line) > 80 {
+				t.Errorf("%s: more than 80 columns: %s", cmd.CommandPath(), line)
 			}
 		}
 	}
+}
+
+// TestHelpExplains has every verb in a group, and every verb and flag explained in the same way.
+func TestHelpExplains(t *testing.T) {
+	for _, cmd := range verbs(newCommand()) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: its short help is %q", cmd.CommandPath(), cmd.Short)
+		}
+		if cmd.HasParent() && cmd.Parent().ContainsGroup("Look:") && cmd.GroupID == "" {
+			t.Errorf("%s is in no group", cmd.CommandPath())
+		}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if value, text := pflag.UnquoteUsage(f); text == "" || value != strings.ToUpper(value) {
+				t.Errorf("%s --%s: its help is %q, of a %q", cmd.CommandPath(), f.Name, text, value)
+			}
+		})
+	}
+}
+
+// TestScriptsMentionAll has every verb and every flag used by some script, as a command that the script
+// runs. (Of the flags help and version, which cobra makes, nothing is asked.)
+func TestScriptsMentionAll(t *testing.T) {
+	lines := scriptLines(t)
+	for _, cmd := range verbs(newCommand()) {
+		path := strings.Fields(cmd.CommandPath())
+		if !slices.ContainsFunc(lines, func(words []string) bool { return runs(words, path, "") }) {
+			t.Errorf("no script runs %s", cmd.CommandPath())
+		}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			short := "-" + f.Shorthand
+			if !slices.ContainsFunc(lines, func(words []string) bool {
+				return runs(words, path, "--"+f.Name) || f.Shorthand != "" && runs(words, path, short)
+			}) {
+				t.Errorf("no script runs %s --%s", cmd.CommandPath(), f.Name)
+			}
+		})
+	}
+}
+
+// scriptLines are the lines of all scripts that run the program, as words.
+func scriptLines(t *testing.T) [][]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatal("there are no scripts")
+	}
+	var lines [][]string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\n\"'()|;<>&", r) }); !strings.HasPrefix(line, "#") {
+				lines = append(lines, words)
+			}
+		}
+	}
+	return lines
+}
+
+// runs reports whether words run a verb with a flag, or whatever way where that is empty. "nx" and
+// "serve" are functions of scripts that run in a shell.
+func runs(words, path []string, flag string) bool {
+	for i, word := range words {
+		if word != "nx" && filepath.Base(word) != "nixnfsd" || len(words) < i+len(path) || !slices.Equal(words[i+1:i+len(path)], path[1:]) {
+			continue
+		}
+		given := func(w string) bool { return w == flag || strings.HasPrefix(w, flag+"=") }
+		if flag == "" || slices.ContainsFunc(words[i+len(path):], given) {
+			return true
+		}
+	}
+	return false
 }
 
 func help(t *testing.T, cmd *cobra.Command) string {
