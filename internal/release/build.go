@@ -78,18 +78,9 @@ func (b *builder) common(ctx context.Context, dir string) (files, error) {
 		common = append(common, file{path: name, mode: 0o644, content: content})
 	}
 	completions, err := completions(ctx, program)
-	return append(common, completions...), err
-}
-
-// completions has the program write what shells complete its command line by, named as each shell finds it.
-func completions(ctx context.Context, program string) (files, error) {
-	var all files
-	for _, c := range []struct{ shell, name string }{{"bash", "nixnfsd.bash"}, {"zsh", "_nixnfsd"}, {"fish", "nixnfsd.fish"}} {
-		content, err := exec.CommandContext(ctx, program, "completion", c.shell).Output()
-		if err != nil {
-			return nil, fmt.Errorf("nixnfsd completion %s: %w%s", c.shell, err, stderrOf(err))
-		}
-		all = append(all, file{path: "completions/" + c.name, mode: 0o644, content: content})
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	pages, err := manualPages(ctx, program, filepath.Join(dir, "man"))
+	return append(append(common, completions...), pages...), err
 }

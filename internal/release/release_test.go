@@ -55,7 +55,7 @@ func holdArchive(t *testing.T, r release, made map[string][]byte) {
 	t.Helper()
 	name := platform{runtime.GOOS, runtime.GOARCH}.name(r.version)
 	content := unpack(t, made[name+".tar.gz"])
-	for _, want := range []string{"LICENSE", "THIRD-PARTY", "README.md", "CHANGELOG.md", "completions/nixnfsd.bash", "completions/_nixnfsd", "completions/nixnfsd.fish"} {
+	for _, want := range []string{"LICENSE", "THIRD-PARTY", "README.md", "CHANGELOG.md", "completions/nixnfsd.bash", "completions/_nixnfsd", "completions/nixnfsd.fish", "man/nixnfsd.1", "man/nixnfsd-serve.1"} {
 		if len(content[name+"/"+want]) == 0 {
 			t.Errorf("the archive has no %s", want)
 		}
