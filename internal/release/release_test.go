@@ -37,6 +37,9 @@ func TestSameBytes(t *testing.T) {
 	first := archives(t, r)
 	t.Setenv("GOFLAGS", "-tags=fewnodes")
 	t.Setenv("GOAMD64", "v3")
+	t.Setenv("TZ", "Pacific/Kiritimati")
+	t.Setenv("LC_ALL", "tr_TR.UTF-8")
+	t.Setenv("COLUMNS", "40")
 	r.env = []string{"GOCACHE=" + t.TempDir()}
 	second := archives(t, r)
 	for name, content := range first {
