@@ -43,14 +43,7 @@ type keeperOptions struct{ owner, socket string }
 
 func (o *keeperOptions) add(flags *pflag.FlagSet, owner string) {
 	flags.StringVar(&o.owner, "owner", "", owner)
-	flags.Var((*dirFlag)(&o.socket), "socket", "`DIR` of the socket by which the owner gives orders (default: nixnfsd-UID in "+runDir()+")")
-}
-
-func runDir() string {
-	if runtime.GOOS == "darwin" {
-		return "/var/run"
-	}
-	return "/run"
+	flags.Var((*dirFlag)(&o.socket), "socket", "`DIR` of the socket by which the owner gives orders (default: nixnfsd-UID in /run, on macOS in /var/run)")
 }
 
 // uid is the owner's.
