@@ -98,6 +98,15 @@ func (h *Histogram) Minus(older *Histogram) Histogram {
 	return since
 }
 
+// Plus is this and another one.
+func (h *Histogram) Plus(other *Histogram) Histogram {
+	both := Histogram{Sum: h.Sum + other.Sum}
+	for i := range h.Counts {
+		both.Counts[i] = h.Counts[i] + other.Counts[i]
+	}
+	return both
+}
+
 // Quantile is a time that the share q of the calls did not exceed, such as 0.99: as near as the
 // buckets tell. It is 0 without calls.
 func (h *Histogram) Quantile(q float64) time.Duration {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -172,7 +173,7 @@ func (r *layersReport) text() string {
 			fmt.Fprintf(&b, "%s %s\n", l.Kind, l.Path)
 		}
 		if r.Refreshed == nil {
-			fmt.Fprintf(&b, "  file system: %s, %s of %s free\n", l.FileSystem, size(l.AvailBytes), size(l.TotalBytes))
+			fmt.Fprintf(&b, "  file system: %s, %s of %s free\n", l.FileSystem, units.Bytes(l.AvailBytes), units.Bytes(l.TotalBytes))
 			b.WriteString(usageText(l.Usage))
 		}
 		for _, p := range l.Problems {
@@ -187,20 +188,7 @@ func usageText(u *overlay.Usage) string {
 	case u == nil:
 		return ""
 	case u.Complete:
-		return fmt.Sprintf("  holds: %d names, %s\n", u.Names, size(u.Bytes))
+		return fmt.Sprintf("  holds: %d names, %s\n", u.Names, units.Bytes(u.Bytes))
 	}
-	return fmt.Sprintf("  holds: at least %d names, %s: not all could be counted in %s\n", u.Names, size(u.Bytes), countTime)
-}
-
-// size writes a number of bytes for people.
-func size(n uint64) string {
-	const unit, letters = 1024, "KMGTPE"
-	if n < unit {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	f, i := float64(n)/unit, 0
-	for ; f >= unit; i++ {
-		f /= unit
-	}
-	return fmt.Sprintf("%.1f %ciB", f, letters[i])
+	return fmt.Sprintf("  holds: at least %d names, %s: not all could be counted in %s\n", u.Names, units.Bytes(u.Bytes), countTime)
 }

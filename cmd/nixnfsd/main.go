@@ -61,8 +61,8 @@ Exit codes:
   1  failure
   2  the command line is wrong
   3  check, fsck or layers found problems, or something is in setup's way
-  4  there is no server for check, layers or restart, or no keeper for mount,
-     umount or start`,
+  4  there is no server for check, status, layers or restart, or no keeper for
+     mount, umount or start`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -89,7 +89,7 @@ func addVerbs(root *cobra.Command) {
 			newStartCommand(), newStopCommand(), newRestartCommand(), newMountCommand(), newUmountCommand(),
 			newWaitCommand(), newEnvCommand(), newExecCommand(),
 		}},
-		{"Look:", []*cobra.Command{newLayersCommand(), newLogsCommand()}},
+		{"Look:", []*cobra.Command{newStatusCommand(), newLayersCommand(), newLogsCommand()}},
 		{"Repair:", []*cobra.Command{newCheckCommand(), newFsckCommand()}},
 		{"What runs, once it is set up:", []*cobra.Command{newServeCommand(), newKeepCommand()}},
 		{"This program:", []*cobra.Command{newVersionCommand(), newCompletionCommand(root)}},

@@ -66,10 +66,12 @@ func runScripts(t *testing.T, dir string) {
 		Deadline:            time.Now().Add(time.Minute),
 		Setup:               settle,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"appears":   appears,
 			"exits":     exits,
 			"listen":    listenHere,
 			"ready":     ready,
 			"scrape":    scrape,
+			"shape":     shape,
 			"terminate": terminate,
 		},
 	})
