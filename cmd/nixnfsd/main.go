@@ -89,7 +89,7 @@ func addVerbs(root *cobra.Command) {
 			newStartCommand(), newStopCommand(), newRestartCommand(), newMountCommand(), newUmountCommand(),
 			newWaitCommand(), newEnvCommand(), newExecCommand(),
 		}},
-		{"Look:", []*cobra.Command{newStatusCommand(), newLayersCommand(), newLogsCommand()}},
+		{"Look:", []*cobra.Command{newStatusCommand(), newLayersCommand(), newDuCommand(), newLogsCommand()}},
 		{"Repair:", []*cobra.Command{newCheckCommand(), newFsckCommand()}},
 		{"What runs, once it is set up:", []*cobra.Command{newServeCommand(), newKeepCommand()}},
 		{"This program:", []*cobra.Command{newVersionCommand(), newCompletionCommand(root)}},

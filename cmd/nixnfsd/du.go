@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/nixnfsd/nixnfsd/internal/du"
+	"github.com/nixnfsd/nixnfsd/overlay"
+)
+
+type duOptions struct {
+	dirOptions
+	top  int
+	json bool
+}
+
+func newDuCommand() *cobra.Command {
+	opts := duOptions{top: 20}
+	cmd := &cobra.Command{
+		Use:   "du [PATH]",
+		Short: "Say what takes the space, by path and layer",
+		Long: `Say what takes the space on disk beneath a path, such as /nix/store or store,
+and in which layer. Without one the paths of the store are shown, and what else
+there is. A file counts once however many names it has, and for nobody where
+several of those shown have it; names in Nix's store/.links do not count beside
+others.
+
+The directories of the layers are read, and never the mount: those of the
+running server, or else those that are given as to "nixnfsd serve".`,
+		Args: atMostOnePath,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return opts.run(cmd.Context(), cmd.OutOrStdout(), args)
+		},
+	}
+	opts.addState(cmd.Flags())
+	cmd.Flags().StringArrayVar(&opts.lowers, "lower", nil, "a `DIR` beneath it, where no server runs; may be repeated")
+	cmd.Flags().IntVar(&opts.top, "top", opts.top, "show the `N` largest paths; 0 is all of them")
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON, with a schemaVersion")
+	cmd.Flags().SortFlags = false
+	return cmd
+}
+
+func atMostOnePath(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage(fmt.Errorf("du takes one path at most, and %q is given too", args[1]))
+	}
+	return nil
+}
+
+func (o *duOptions) run(ctx context.Context, w io.Writer, args []string) error {
+	if o.top < 0 {
+		return usage(fmt.Errorf("--top %d: give a number of paths, or 0 for all", o.top))
+	}
+	where, err := o.where(ctx)
+	if err != nil {
+		return err
+	}
+	within := "."
+	if len(args) > 0 {
+		if within, err = inExport(args[0], where.Export); err != nil {
+			return usage(err)
+		}
+	}
+	t := &du.Table{Path: path.Join(where.Export, within), Top: o.top, Width: terminalWidth(w)}
+	for _, l := range where.Layers {
+		t.Kinds = append(t.Kinds, l.Kind)
+		t.Layers = append(t.Layers, l.Path)
+	}
+	u, err := du.Count(ctx, du.Options{Layers: t.Layers, Path: within})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is in none of the layers: %s", t.Path, strings.Join(t.Layers, ", "))
+	case err != nil:
+		return err
+	case o.json:
+		return printJSON(w, newDuReport(t, u))
+	}
+	_, err = io.WriteString(w, t.Text(u))
+	return err
+}
+
+// where are the layers of the running server, or those that flags say.
+func (o *duOptions) where(ctx context.Context) (layersAnswer, error) {
+	var a layersAnswer
+	err := o.order(ctx, http.MethodGet, layersPath, &a)
+	var exit *exitError
+	if err == nil || !errors.As(err, &exit) || exit.code != exitNotRunning {
+		return a, err
+	}
+	l, err := o.resolve(defaultExport)
+	if err != nil {
+		return a, err
+	}
+	a = layersAnswer{Export: defaultExport, Layers: []overlay.Layer{{Kind: "upper", Path: l.Upper}}}
+	for _, lower := range l.Lowers {
+		a.Layers = append(a.Layers, overlay.Layer{Kind: "lower", Path: lower})
+	}
+	return a, nil
+}
+
+// inExport is a path as it is in the layers. One that does not begin with "/" is relative to the export.
+func inExport(p, export string) (string, error) {
+	within := path.Clean("/" + p)
+	if path.IsAbs(p) {
+		rest, ok := strings.CutPrefix(within+"/", export+"/")
+		if !ok {
+			return "", fmt.Errorf("%q is not in %s: give a path in it", p, export)
+		}
+		within = "/" + strings.TrimSuffix(rest, "/")
+	}
+	if within == "/" {
+		return ".", nil
+	}
+	return within[1:], nil
+}
+
+// terminalWidth is how many columns w has, 0 where it is no terminal.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// duReport is what the verb prints as JSON. Lists of bytes are in the order of the layers.
+type duReport struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Path          string    `json:"path"`
+	Layers        []duLayer `json:"layers"`
+	Entries       []duEntry `json:"entries"` // the largest first
+	// More are the entries that are not shown, Shared what several entries have.
+	More   duMore   `json:"more"`
+	Shared []uint64 `json:"shared"`
+	Unread int      `json:"unread"` // directories
+}
+
+type duLayer struct {
+	Kind  string `json:"kind"`
+	Path  string `json:"path"`
+	Bytes uint64 `json:"bytes"`
+	Names uint64 `json:"names"`
+}
+
+type duEntry struct {
+	Path  string   `json:"path"`
+	Bytes []uint64 `json:"bytes"`
+}
+
+type duMore struct {
+	Entries int      `json:"entries"`
+	Bytes   []uint64 `json:"bytes"`
+}
+
+func newDuReport(t *du.Table, u *du.Usage) *duReport {
+	r := &duReport{SchemaVersion: 1, Path: t.Path, Shared: u.Shared, Unread: len(u.Unread) + u.More, Entries: []duEntry{}}
+	for i, total := range u.Total() {
+		r.Layers = append(r.Layers, duLayer{t.Kinds[i], t.Layers[i], total, u.Names[i]})
+	}
+	shown := len(u.Entries)
+	if t.Top > 0 {
+		shown = min(shown, t.Top)
+	}
+	for _, e := range u.Entries[:shown] {
+		r.Entries = append(r.Entries, duEntry{path.Join(t.Path, e.Name), e.Bytes})
+	}
+	r.More = duMore{len(u.Entries) - shown, u.Rest(shown)}
+	return r
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
