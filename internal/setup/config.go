@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/mount"
+	"github.com/nixnfsd/nixnfsd/mount/keep"
 )
 
 // Config is what is to be set up, and for whom.
@@ -54,6 +55,9 @@ func (c *Config) RootReceipt() string { return c.places().receipt }
 func (c *Config) serveArgs() []string {
 	return slices.Concat([]string{c.Program, "serve", "--listen", c.Addr.String(), "--export", c.Export}, c.Dirs)
 }
+
+// keeperRun is the name of the directory of the keeper's socket, beneath /run.
+func (c *Config) keeperRun() string { return path.Base(keep.Dir(c.System, uint32(c.UID))) }
 
 // keepArgs is the command line of the keeper. Its socket is where "nixnfsd mount" looks.
 func (c *Config) keepArgs() []string {

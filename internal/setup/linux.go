@@ -21,7 +21,7 @@ func (p *planner) linux() {
 		p.dir(Step{Root: true, Path: p.config.Export, Mode: 0o755, Why: "the mount point"})
 	}
 	fresh := p.helper(systemd.ServerUnit)
-	p.unit(true, systemd.System(), systemd.KeeperUnit, systemd.Keeper(p.config.keepArgs()), fresh)
+	p.unit(true, systemd.System(), systemd.KeeperUnit, systemd.Keeper(p.config.keepArgs(), p.config.keeperRun()), fresh)
 	p.store()
 	p.unit(false, systemd.User(), systemd.ServerUnit, systemd.Server(p.config.serveArgs()), false)
 }

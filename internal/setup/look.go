@@ -228,6 +228,10 @@ func (s *Seen) lookAtLinux(ctx context.Context, run Runner) {
 	s.NoSystemd = err != nil
 	_, err = os.Stat("/sbin/mount.nfs")
 	s.NoHelper = err != nil
+	dirs, err := run(ctx, systemd.User().UnitPath())
+	if s.UnitPath = systemd.ParseUnitPath(dirs); err != nil {
+		s.NoManager = err.Error()
+	}
 	s.ask(ctx, run, systemd.KeeperUnit, systemd.System().Show(systemd.KeeperUnit), startedUnit)
 	s.ask(ctx, run, systemd.ServerUnit, systemd.User().Show(systemd.ServerUnit), startedUnit)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,8 @@ const (
 	PointUnfit          = "point-unfit"
 	SyntheticConflict   = "synthetic-conflict"
 	NoSystemd           = "no-systemd"
+	NoUserManager       = "no-user-manager"
+	OtherUnitPath       = "other-unit-path"
 )
 
 // Obstacles are what is in the way, each with what to do about it. While there
@@ -59,7 +62,7 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 	if c.System == "darwin" {
 		return append(found, macObstacles(c, s)...)
 	}
-	return append(found, linuxObstacles(s)...)
+	return append(found, linuxObstacles(c, s)...)
 }
 
 func pointObstacles(c *Config, s *Seen) []mount.Problem {
@@ -123,15 +126,29 @@ func macObstacles(c *Config, s *Seen) []mount.Problem {
 	return nil
 }
 
-func linuxObstacles(s *Seen) []mount.Problem {
+func linuxObstacles(c *Config, s *Seen) []mount.Problem {
 	var found []mount.Problem
 	if s.NoSystemd {
 		found = append(found, mount.Problem{Name: NoSystemd, What: "this machine is not run by systemd", Mend: "start nixnfsd serve as the user and nixnfsd keep as root in its own way; --dry-run shows their command lines"})
+	} else {
+		found = managerObstacles(c, s)
 	}
 	if s.NoHelper {
 		found = append(found, mount.Problem{Name: mount.NoMountHelper, What: "the system cannot mount NFS: there is no /sbin/mount.nfs", Mend: "install it (Debian: nfs-common, Fedora: nfs-utils)"})
 	}
 	return found
+}
+
+// managerObstacles are those of the manager of the user's services, which the server is to be one of.
+func managerObstacles(c *Config, s *Seen) []mount.Problem {
+	dir := path.Dir(c.places().server)
+	switch {
+	case s.NoManager != "":
+		return []mount.Problem{{Name: NoUserManager, What: "systemd's manager of your services does not answer: " + s.NoManager, Mend: "log in as yourself, at the machine or by ssh: su and sudo start none"}}
+	case len(s.UnitPath) > 0 && !slices.Contains(s.UnitPath, dir):
+		return []mount.Problem{{Name: OtherUnitPath, What: "systemd does not look for your services in " + dir, Mend: "leave XDG_CONFIG_HOME and HOME as they are at log-in, or set them for the whole session (environment.d(5))"}}
+	}
+	return nil
 }
 
 // ErrObstacles is that there are some.

@@ -80,4 +80,14 @@ func TestLinuxObstacles(t *testing.T) {
 	if len(got) != 3 {
 		t.Errorf("got %v, want three", got)
 	}
+	for name, seen := range map[string]*Seen{
+		NoUserManager: {NoManager: "exit status 1: Failed to connect to bus: No medium found"},
+		OtherUnitPath: {UnitPath: []string{"/home/other/.config/systemd/user", "/etc/systemd/user"}},
+		"":            {UnitPath: []string{"/home/you/.config/systemd/user", "/etc/systemd/user"}},
+	} {
+		got := Obstacles(linuxConfig(), seen)
+		if name == "" && len(got) > 0 || name != "" && (len(got) != 1 || got[0].Name != name) {
+			t.Errorf("got %v, want %q", got, name)
+		}
+	}
 }

@@ -25,6 +25,9 @@ type Seen struct {
 	InMount bool // the program, or a link on the way to it, leads into the mount
 	// Loose are directories above root's files that others than root may change.
 	Loose []string
+	// NoManager is why the user's manager does not answer; UnitPath is where it looks for units.
+	NoManager string
+	UnitPath  []string
 	// NoSystemd: the machine is not run by it. NoHelper: mount(8) cannot mount NFS.
 	NoSystemd, NoHelper bool
 }

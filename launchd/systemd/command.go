@@ -35,6 +35,9 @@ func (m Manager) Show(unit string) []string {
 	return m.with("show", "--property=LoadState,SubState,UnitFileState,MainPID,ExecMainStatus,NRestarts,FragmentPath,NeedDaemonReload", unit)
 }
 
+// UnitPath asks in which directories the manager looks for unit files; see ParseUnitPath.
+func (m Manager) UnitPath() []string { return m.with("show", "--property=UnitPath") }
+
 func (m Manager) with(args ...string) []string {
 	return append(append([]string{}, m...), args...)
 }

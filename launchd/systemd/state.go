@@ -36,6 +36,12 @@ func ParseShow(text string) (State, error) {
 	return s, nil
 }
 
+// ParseUnitPath reads what the command of UnitPath prints.
+func ParseUnitPath(text string) []string {
+	_, dirs, _ := strings.Cut(text, "UnitPath=")
+	return strings.Fields(dirs)
+}
+
 func (s *State) set(key, value string) {
 	n, _ := strconv.Atoi(value) // where it is one
 	switch key {

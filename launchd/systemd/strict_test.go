@@ -11,7 +11,7 @@ import (
 // Of the last those are left out that make a mount namespace.
 var unitKeys = map[string][]string{
 	"Unit":    {"Description", "Documentation", "After", "Before", "Wants", "Requires", "PartOf", "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"},
-	"Service": {"Type", "ExecStart", "ExecStop", "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "KillMode", "KillSignal", "NoNewPrivileges", "LockPersonality", "RestrictRealtime", "RestrictSUIDSGID", "MemoryDenyWriteExecute", "SystemCallArchitectures", "CapabilityBoundingSet", "LimitNOFILE", "OOMScoreAdjust", "UMask"},
+	"Service": {"Type", "ExecStart", "ExecStop", "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "KillMode", "KillSignal", "NoNewPrivileges", "LockPersonality", "RestrictRealtime", "RestrictSUIDSGID", "MemoryDenyWriteExecute", "SystemCallArchitectures", "CapabilityBoundingSet", "LimitNOFILE", "RuntimeDirectory", "OOMScoreAdjust", "UMask"},
 	"Install": {"WantedBy", "Alias", "Also"},
 }
 

@@ -46,8 +46,8 @@ func Server(args []string) []byte {
 	})
 }
 
-// Keeper is the unit that runs the keeper as root.
-func Keeper(args []string) []byte {
+// Keeper is the unit that runs the keeper as root, with a directory of that name beneath /run.
+func Keeper(args []string, run string) []byte {
 	return render([]section{
 		{"Unit", []setting{
 			{"Description", "nixnfsd's keeper, which mounts what the server serves", ""},
@@ -59,6 +59,7 @@ func Keeper(args []string) []byte {
 			{"Restart", "always", "without it nobody unmounts what hangs"},
 			{"RestartSec", "1", "one that fails at once costs a start a second"},
 			{"TimeoutStopSec", "45", "it may be mounting, which takes 30 s at most"},
+			{"RuntimeDirectory", run, "what is in it goes with the keeper"},
 			{"NoNewPrivileges", "yes", "it starts no program that needs to become somebody else"},
 			{"LockPersonality", "yes", "it has no need of another one"},
 			{"RestrictRealtime", "yes", "it has no need of it"},

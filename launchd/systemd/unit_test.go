@@ -3,6 +3,7 @@ package systemd
 import (
 	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestUnits(t *testing.T) {
 		got  []byte
 	}{
 		{ServerUnit, Server([]string{"/home/you/bin/nixnfsd", "serve", "--lower", "/srv/100% of $HOME's \"nix\""})},
-		{KeeperUnit, Keeper([]string{"/opt/nixnfsd/bin/nixnfsd", "keep", "--owner", "1000"})},
+		{KeeperUnit, Keeper([]string{"/opt/nixnfsd/bin/nixnfsd", "keep", "--owner", "1000"}, "nixnfsd-1000")},
 	}
 	for _, tc := range tt {
 		if err := checkUnit(tc.got); err != nil {
@@ -49,7 +50,7 @@ func TestWord(t *testing.T) {
 
 // TestStrict has the parser reject what systemd would pass over.
 func TestStrict(t *testing.T) {
-	good := string(Keeper([]string{"/x", "keep"}))
+	good := string(Keeper([]string{"/x", "keep"}, "nixnfsd-1000"))
 	tt := []struct{ old, with string }{
 		{"[Service]", "[Services]"},
 		{"[Service]", "[Service"},
@@ -84,6 +85,14 @@ func TestCommands(t *testing.T) {
 	for _, tc := range tt {
 		if got := strings.Join(tc.args, " "); got != "/usr/bin/systemctl "+tc.want {
 			t.Errorf("got %s, want /usr/bin/systemctl %s", got, tc.want)
+		}
+	}
+}
+
+func TestParseUnitPath(t *testing.T) {
+	for text, want := range map[string][]string{"": nil, "UnitPath=\n": nil, "UnitPath=/a/systemd/user /etc/systemd/user\n": {"/a/systemd/user", "/etc/systemd/user"}} {
+		if got := ParseUnitPath(text); !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
