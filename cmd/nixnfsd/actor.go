@@ -26,6 +26,7 @@ type actor struct {
 	stdin          *bufio.Reader
 	terminal       bool // standard input is one
 	stdout, stderr io.Writer
+	yes            bool // nobody is asked
 }
 
 func newActor(cmd *cobra.Command) *actor {
@@ -59,6 +60,9 @@ func (a *actor) show(ctx context.Context, args []string) error {
 	return nil
 }
 
+// errRefused is that who was asked did not agree.
+var errRefused = errors.New("nothing was touched")
+
 // carryOut shows a plan, asks, and does it: root's steps before the user's. export is
 // what is set up, empty where it is taken back; store are the server's directories.
 func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, export string, store []string, dryRun bool) error {
@@ -67,12 +71,16 @@ func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, ex
 		return nil
 	}
 	if !a.agreed("Go on?") {
-		return errors.New("nothing was touched")
+		return errRefused
 	}
 	roots := setup.Order{Receipt: c.RootReceipt(), Export: export, Steps: p.Of(true)}
 	users := setup.Order{Receipt: c.UserReceipt(), Export: export, Store: store, Steps: p.Of(false)}
 	var err error
-	if len(roots.Steps) > 0 {
+	switch {
+	case len(roots.Steps) == 0:
+	case os.Getuid() == 0:
+		err = setup.Apply(ctx, roots, a.run, a.say)
+	default:
 		err = a.asRoot(ctx, c.Program, roots)
 	}
 	if err == nil {
@@ -88,6 +96,9 @@ func (a *actor) say(what string) { fmt.Fprintln(a.stdout, what) }
 
 // agreed asks once.
 func (a *actor) agreed(question string) bool {
+	if a.yes {
+		return true
+	}
 	fmt.Fprint(a.stdout, question+" [y/N] ")
 	line, _ := a.stdin.ReadString('\n') // an end is no yes
 	answer := strings.ToLower(strings.TrimSpace(line))

@@ -26,8 +26,9 @@ var arrows = map[string][]string{
 	"mount":            {"mount", "internal/"},
 	"launchd":          {"internal/"},
 	"internal":         {"internal/"},
-	"internal/hook":    {"mount", "internal/"}, // a start-up file may lie in the mount, which is not touched
-	"internal/nixenv":  {"mount", "internal/"}, // so may certificates and profiles
+	"internal/doctor":  {"mount", "launchd", "overlay", "internal/"}, // it judges what all of them tell
+	"internal/hook":    {"mount", "internal/"},                       // a start-up file may lie in the mount, which is not touched
+	"internal/nixenv":  {"mount", "internal/"},                       // so may certificates and profiles
 	"internal/setup":   {"mount", "launchd", "internal/"},
 	"internal/metrics": {"nfs", "overlay", "internal/"},          // tells what those count
 	"internal/status":  {"nfs", "overlay", "mount", "internal/"}, // shows it, and the mount

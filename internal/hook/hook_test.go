@@ -264,3 +264,13 @@ func TestShells(t *testing.T) {
 		}
 	}
 }
+
+// TestStateOfNoProgram is asked by who only wants to know whether there are lines.
+func TestStateOfNoProgram(t *testing.T) {
+	h := hookAt(filepath.Join(t.TempDir(), ".profile"), shell.Bash)
+	step(t, h.Add, true)
+	h.Command = nil
+	if state, err := h.State(); state != Stale || err != nil {
+		t.Errorf("got %s, %v", state, err)
+	}
+}

@@ -11,8 +11,8 @@ import (
 // manifest is the name of our file in /etc/synthetic.d.
 const manifest = "nixnfsd"
 
-// keeperLog is where the keeper writes: root's log belongs to root.
-const keeperLog = "/var/log/nixnfsd-keep.log"
+// KeeperLog is where the keeper writes: root's log belongs to root.
+const KeeperLog = "/var/log/nixnfsd-keep.log"
 
 func macPlaces(c *Config) places {
 	return places{
@@ -29,7 +29,7 @@ func (p *planner) mac() error {
 		return err
 	}
 	fresh := p.helper(launchd.ServerLabel)
-	keeper := launchd.Keeper(p.config.keepArgs(), keeperLog)
+	keeper := launchd.Keeper(p.config.keepArgs(), KeeperLog)
 	if err := p.job(true, launchd.System, keeper, fresh); err != nil {
 		return err
 	}
