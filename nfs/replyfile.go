@@ -1,6 +1,8 @@
 package nfs
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +28,9 @@ const (
 	// The file is a slot for its head, and one for each entry.
 	replySlots    = replySets * replyWays
 	replyFileSize = (1 + replySlots) * slotSize
+	// replyBuffer is how much of the file is read or made at once: all of it would be a
+	// tenth of an idle server's memory.
+	replyBuffer = 32 << 10
 	// maxTurn is more than calls can ever be numbered.
 	maxTurn = 1 << 62
 )
@@ -63,12 +68,11 @@ type replyFile struct {
 func OpenReplies(dir string, key Key) (*Replies, error) {
 	r := newReplies(key)
 	path := filepath.Join(dir, repliesName)
-	b, err := readReplies(path)
+	head := r.head(bootid.Get())
+	err := r.readFile(path, head)
 	if err != nil {
 		return r, fmt.Errorf("read the replies to calls that may be sent again: %w", err)
 	}
-	head := r.head(bootid.Get())
-	r.load(head, b)
 	if r.file, err = r.newFile(path, head); err != nil {
 		return r, fmt.Errorf("keep the replies to calls that may be sent again: %w", err)
 	}
@@ -81,46 +85,49 @@ func (r *Replies) head(boot string) []byte {
 	return binary.BigEndian.AppendUint64(b, siphash.Hash(r.k0, r.k1, []byte("2\n"+boot)))
 }
 
-// readReplies gives what is in a file, or nothing if it is not there or of another size.
-func readReplies(path string) ([]byte, error) {
+// readFile takes in what is in a file, or nothing if it is not there or of another size.
+func (r *Replies) readFile(path string, head []byte) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return fmt.Errorf("%s is not a regular file", path)
 	}
 	if info.Size() != replyFileSize {
-		return nil, nil
+		return nil
 	}
-	b := make([]byte, replyFileSize)
-	_, err = io.ReadFull(f, b)
-	return b, err
+	return r.load(head, bufio.NewReaderSize(f, replyBuffer))
 }
 
-// load takes in what a file holds, as far as it is of use.
-func (r *Replies) load(head, b []byte) {
-	if len(b) != replyFileSize || string(b[:len(head)]) != string(head) {
-		return
+// load takes in what a file of the right size holds, as far as it is of use.
+func (r *Replies) load(head []byte, file io.Reader) error {
+	b := make([]byte, slotSize)
+	if _, err := io.ReadFull(file, b); err != nil || !bytes.HasPrefix(b, head) {
+		return err
 	}
 	for i := range replySlots {
+		if _, err := io.ReadFull(file, b); err != nil {
+			return err
+		}
 		s := &r.sets[i/replyWays]
 		t := &s.entries[i%replyWays]
-		if !t.load(slotOf(b, i)) || r.set(t.whole) != s {
+		if !t.load(b) || r.set(t.whole) != s {
 			continue
 		}
 		t.slot = i
 		s.keys[i%replyWays], s.turns[i%replyWays] = t.whole, t.began
 		r.turn.Store(max(r.turn.Load(), t.began, t.ended))
 	}
+	return nil
 }
 
 func slotOf(b []byte, i int) []byte { return b[(i+1)*slotSize:][:slotSize] }
@@ -128,11 +135,14 @@ func slotOf(b []byte, i int) []byte { return b[(i+1)*slotSize:][:slotSize] }
 // load reads a slot. It reports false for what no server has written.
 func (t *entry) load(b []byte) bool {
 	u32, u64 := binary.BigEndian.Uint32, binary.BigEndian.Uint64
+	if u64(b[slotBegan:]) == 0 {
+		return false // and an entry that was never in use stays untouched: it takes no memory
+	}
 	t.began, t.ended = u64(b[slotBegan:]), u64(b[slotEnded:])
 	t.at, t.since = int64(u64(b[slotAt:])), int64(u64(b[slotSince:]))
 	t.identity = identity{whole: u64(b[slotWhole:]), args: u64(b[slotArgs:]), xid: u32(b[slotXID:]), size: u32(b[slotCall:])}
 	t.doubt = t.ended == 0
-	if t.began == 0 || max(t.began, t.ended) > maxTurn {
+	if max(t.began, t.ended) > maxTurn {
 		return false
 	}
 	if t.doubt {
@@ -147,25 +157,16 @@ func (t *entry) load(b []byte) bool {
 	return true
 }
 
-// newFile makes the file anew and maps it. Its blocks are there from the start: a store
-// into a hole on a full disk would be a fault. Nothing is synced: after a power cut it
-// is of no use.
+// newFile makes the file anew and maps it. Nothing is synced: after a power cut it is of no
+// use.
 func (r *Replies) newFile(path string, head []byte) (*replyFile, error) {
-	b := make([]byte, replyFileSize)
-	copy(b, head)
-	for i := range replySlots {
-		if s := &r.sets[i/replyWays]; s.turns[i%replyWays] != 0 {
-			t := &s.entries[i%replyWays]
-			t.storeBegin(slotOf(b, i))
-			t.storeEnd(slotOf(b, i))
-		}
-	}
 	next := path + ".new"
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := mapNew(next, b)
+	f, err := mapNew(next, head)
 	if err == nil {
+		r.store(f)
 		err = os.Rename(next, path)
 	}
 	if err != nil {
@@ -175,17 +176,35 @@ func (r *Replies) newFile(path string, head []byte) (*replyFile, error) {
 	return f, nil
 }
 
-// mapNew makes a file that holds b, and maps it until nobody uses the mapping any more.
-func mapNew(path string, b []byte) (*replyFile, error) {
+// store puts all entries into their slots.
+func (r *Replies) store(f *replyFile) {
+	for i := range replySlots {
+		if s := &r.sets[i/replyWays]; s.turns[i%replyWays] != 0 {
+			f.begin(&s.entries[i%replyWays])
+			f.end(&s.entries[i%replyWays])
+		}
+	}
+}
+
+// mapNew makes a file of free slots, and maps it until nobody uses the mapping any more. Its
+// blocks are there from the start: a store into a hole on a full disk would be a fault.
+func mapNew(path string, head []byte) (*replyFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if _, err := f.Write(b); err != nil {
+	free := make([]byte, replyBuffer)
+	for at := 0; at < replyFileSize && err == nil; at += len(free) {
+		_, err = f.Write(free[:min(len(free), replyFileSize-at)])
+	}
+	if err == nil {
+		_, err = f.WriteAt(head, 0)
+	}
+	if err != nil {
 		return nil, err
 	}
-	win, err := unix.Mmap(int(f.Fd()), 0, len(b), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	win, err := unix.Mmap(int(f.Fd()), 0, replyFileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
