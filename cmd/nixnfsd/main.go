@@ -84,7 +84,7 @@ func addVerbs(root *cobra.Command) {
 		title string
 		verbs []*cobra.Command
 	}{
-		{"Set up:", []*cobra.Command{newSetupCommand(), newUninstallCommand()}},
+		{"Set up:", []*cobra.Command{newSetupCommand(), newBootstrapCommand(), newUninstallCommand()}},
 		{"Day to day:", []*cobra.Command{
 			newStartCommand(), newStopCommand(), newRestartCommand(), newMountCommand(), newUmountCommand(),
 			newWaitCommand(), newEnvCommand(), newExecCommand(),

@@ -25,6 +25,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/nixnfsd/nixnfsd/integration/nixtarball"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
@@ -72,6 +73,7 @@ func runScripts(t *testing.T, dir string) {
 			"ready":     ready,
 			"scrape":    scrape,
 			"shape":     shape,
+			"tarball":   tarball,
 			"terminate": terminate,
 		},
 	})
@@ -170,6 +172,22 @@ func listenHere(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(l.Close()) })
 	ts.Setenv("ADDR", l.Addr().String())
+}
+
+// tarball is the command "tarball SYSTEM": it writes a small binary tarball of Nix, which
+// cannot run, for a system or for this one.
+func tarball(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: tarball [SYSTEM]")
+	}
+	system := append(args, nixSystem())[0]
+	nix := nixtarball.Path{Base: nixtarball.Base("nix-2.0"), Entries: []nixtarball.Entry{
+		{Name: "bin/nix-store", Mode: 0o111, Content: "#!/bin/sh\n"}, {Name: "share/large", Content: strings.Repeat("large", 1<<20)},
+	}}
+	cacert := nixtarball.Path{Base: nixtarball.Base("nss-cacert"), Entries: []nixtarball.Entry{{Name: "ca-bundle.crt", Content: "none"}}}
+	ball := nixtarball.Tarball{Version: "2.0", System: system, Paths: []nixtarball.Path{nix, cacert}, Nix: nix.Base, CACert: cacert.Base}
+	_, err := ball.File(context.Background(), ts.MkAbs("."))
+	ts.Check(err)
 }
 
 // terminate is the command "terminate": programs in the background get SIGTERM.

@@ -137,7 +137,7 @@ func (u *unpacker) begin() error {
 		return wrong("it has two registrations or two install scripts")
 	}
 	if s := u.result.System; s != u.system {
-		return wrong("it is for %s, and this machine is %s", s, u.system)
+		return fmt.Errorf("the tarball is for %s, and this machine is %s", s, u.system)
 	}
 	var err error
 	if u.paths, err = parseRegistration(u.result.Registration); err != nil {
@@ -288,8 +288,12 @@ func (u *unpacker) part(r *reader, e *entry) error {
 		name = path.Base(e.name)
 	}
 	if err := u.make(dir, name, r, e); err != nil {
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
+		var format *FormatError
+		switch {
+		case errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR):
 			return wrong("%s/%s comes twice", e.base, e.name)
+		case errors.Is(err, errCut) || errors.As(err, &format):
+			return err // the tarball's, whatever it was in
 		}
 		return fmt.Errorf("%s/%s: %w", e.base, e.name, err)
 	}
