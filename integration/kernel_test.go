@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nixnfsd/nixnfsd/integration/nixtarball"
 	"github.com/nixnfsd/nixnfsd/integration/uml"
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
@@ -23,6 +24,9 @@ var fsxSteps = flag.Int("fsx", 60_000, "random operations of the guest's TestOve
 var pause = flag.Duration("pause", 0, "how long the guest's tests of pauses hold up server and network, at least")
 
 var kills = flag.Int("kills", 5, "how often the guest's TestTorture kills the server")
+
+// bootstrapped is the run whose guest gets a binary tarball of Nix.
+const bootstrapped = "bootstrap"
 
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
 func TestKernelClient(t *testing.T) {
@@ -69,6 +73,7 @@ func TestKernelClient(t *testing.T) {
 		{"sharing", uml.Config{Server: slices.Concat(serve, []string{"--share-read"}), ServerUID: 1000, Mount: true}, []string{"-test.run=^TestOthersRead$"}},
 		// Root's keeper does the mounting.
 		{"keep", uml.Config{Server: serve, ServerUID: 1000}, []string{"-test.run=^TestKeep$"}},
+		{bootstrapped, uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000}, []string{"-test.run=^TestBootstrap$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}
@@ -76,12 +81,29 @@ func TestKernelClient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.cfg.Programs = programs
+			if tt.name == bootstrapped {
+				tt.cfg.Out = nixTarball(t, kit)
+			}
 			tt.cfg.MountOptions = mountOptions(t)
 			tt.cfg.Test = append([]string{guestTest}, tt.selections...)
 			tt.cfg.Env = append(tt.cfg.Env, "NIXNFSD_REQUIRE="+os.Getenv("NIXNFSD_REQUIRE"))
 			runGuestTests(t, kit, tt.cfg)
 		})
 	}
+}
+
+// nixTarball gives a directory with a tarball of Debian's Nix.
+func nixTarball(t *testing.T, kit *uml.Kit) string {
+	t.Helper()
+	out := t.TempDir()
+	ball, err := nixtarball.Debian(t.Context(), kit.SysRoot(), "/")
+	if err == nil {
+		_, err = ball.File(t.Context(), out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // mountOptions are those that nixnfsd itself tells people to use.

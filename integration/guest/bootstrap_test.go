@@ -44,10 +44,10 @@ func TestBootstrap(t *testing.T) {
 	u.env = slices.DeleteFunc(u.env, func(v string) bool {
 		return strings.HasPrefix(v, "NIX_CONFIG=") || strings.HasPrefix(v, "PATH=")
 	})
-	u.env = append(u.env, "PATH="+u.home+"/.nix-profile/bin:"+os.Getenv("PATH"))
+	u.env = append(u.env, "PATH="+os.Getenv("PATH"))
 	Control(t, "start")
 	t.Cleanup(func() { Control(t, "umount"); Control(t, "stop") })
-	bootstrap := []string{"bootstrap", "--upper", Export(t), "--state", "/scratch/state", "--tarball", tarballs[0]}
+	bootstrap := []string{"bootstrap", "--upper", Export(t), "--state", "/scratch/state", "--tarball", tarballs[0], "--shell-hook"}
 
 	cmd := u.command(t.Context(), "nixnfsd", bootstrap...)
 	var out output
@@ -62,6 +62,8 @@ func TestBootstrap(t *testing.T) {
 	}
 	t.Log(out.String())
 
+	// A login shell finds it, by the lines in its start-up file.
+	u.env = append(u.env, "PATH="+u.run(t, "sh", "-l", "-c", "echo $PATH"))
 	if got := u.run(t, "nix-env", "-q"); !strings.HasPrefix(got, "nix-2.") || !strings.Contains(got, "nss-cacert") {
 		t.Errorf("nix-env -q: got %q, want nix and nss-cacert", got)
 	}
