@@ -255,7 +255,7 @@ func missingDirs(dir string, mode fs.FileMode) []setup.Step {
 // waitForMount has the store be where Nix looks for it.
 func (b *bootstrapping) waitForMount(ctx context.Context) error {
 	if !b.access.running {
-		return &exitError{exitNotRunning, errors.New("Nix is unpacked, and no server runs: start and mount it (\"nixnfsd setup\", or \"nixnfsd serve\" and what that prints), and run this again")}
+		return &exitError{exitNotRunning, errors.New("unpacked, and no server runs: start and mount it (\"nixnfsd setup\", or \"nixnfsd serve\" and what that prints), and run this again")}
 	}
 	w := waitOptions{address: address{listen: b.access.where.Address, export: defaultExport}, timeout: b.timeout}
 	checker, err := w.checker()
@@ -267,7 +267,7 @@ func (b *bootstrapping) waitForMount(ctx context.Context) error {
 	}
 	fmt.Fprintf(b.stderr, "nixnfsd: waiting until %s is mounted: Nix registers what was unpacked there\n", defaultExport)
 	if err := w.wait(ctx); err != nil {
-		return fmt.Errorf("nix is unpacked, and not registered yet: %w; run this again then", err)
+		return fmt.Errorf("unpacked, and not registered yet: %w; run this again then", err)
 	}
 	return nil
 }
