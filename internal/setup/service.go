@@ -132,7 +132,7 @@ func (c *Config) stopCommands(s service) [][]string {
 
 // LogCommand prints the last lines of the server's log, and those that are to come if it follows. The
 // file of macOS is followed over its rotation; of systemd's journals all that the
-// user may read are looked through.
+// user may read are looked through, and journalctl says where he may not.
 func (c *Config) LogCommand(lines int, follow bool) ([]string, error) {
 	if _, err := os.Lstat(c.places().server); err != nil {
 		return nil, fmt.Errorf("of a server that runs in a terminal the log is there; else %w", ErrNotSetUp)
@@ -149,7 +149,7 @@ func (c *Config) logCommand(lines int, follow bool) []string {
 		}
 		return append(args, c.ServerLog())
 	}
-	args := []string{"/usr/bin/journalctl", "--quiet", "--no-pager", "--user-unit", systemd.ServerUnit, "--lines", n}
+	args := []string{"/usr/bin/journalctl", "--no-pager", "--user-unit", systemd.ServerUnit, "--lines", n}
 	if follow {
 		args = append(args, "--follow")
 	}

@@ -58,8 +58,8 @@ func TestLogCommand(t *testing.T) {
 	}{
 		{"darwin", false, "/usr/bin/tail -n 50 /Users/you/Library/Logs/nixnfsd.log"},
 		{"darwin", true, "/usr/bin/tail -n 50 -F /Users/you/Library/Logs/nixnfsd.log"},
-		{"linux", false, "/usr/bin/journalctl --quiet --no-pager --user-unit nixnfsd.service --lines 50"},
-		{"linux", true, "/usr/bin/journalctl --quiet --no-pager --user-unit nixnfsd.service --lines 50 --follow"},
+		{"linux", false, "/usr/bin/journalctl --no-pager --user-unit nixnfsd.service --lines 50"},
+		{"linux", true, "/usr/bin/journalctl --no-pager --user-unit nixnfsd.service --lines 50 --follow"},
 	}
 	for _, tc := range tt {
 		c := &Config{System: tc.system, Home: "/Users/you"}
