@@ -7,8 +7,10 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -58,8 +60,11 @@ func holdArchive(t *testing.T, r release, made map[string][]byte) {
 	t.Helper()
 	name := platform{runtime.GOOS, runtime.GOARCH}.name(r.version)
 	content := unpack(t, made[name+".tar.gz"])
-	for _, want := range []string{"LICENSE", "THIRD-PARTY", "README.md", "CHANGELOG.md", "completions/nixnfsd.bash", "completions/_nixnfsd", "completions/nixnfsd.fish", "man/nixnfsd.1", "man/nixnfsd-serve.1"} {
-		if len(content[name+"/"+want]) == 0 {
+	for _, want := range append(installed(t), "LICENSE", "README.md", "CHANGELOG.md", "man/nixnfsd.1", "man/nixnfsd-serve.1") {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(content)), func(file string) bool {
+			ok, err := path.Match(path.Join(name, want), file)
+			return ok && err == nil && len(content[file]) > 0
+		}) {
 			t.Errorf("the archive has no %s", want)
 		}
 	}
@@ -68,8 +73,26 @@ func holdArchive(t *testing.T, r release, made map[string][]byte) {
 			t.Errorf("THIRD-PARTY has no line that begins with %q", of)
 		}
 	}
+	holdVersion(t, content[name+"/nixnfsd"])
+}
+
+// installed is what the formula takes out of an archive.
+func installed(t *testing.T) (patterns []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`\.install (?:Dir\[)?"([^"]+)"`).FindAllStringSubmatch(formulaText, -1) {
+		patterns = append(patterns, m[1])
+	}
+	if len(patterns) < 6 || patterns[0] != "nixnfsd" {
+		t.Errorf("the formula installs %q", patterns)
+	}
+	return patterns
+}
+
+// holdVersion runs a program, which is to say what the formula's test looks for.
+func holdVersion(t *testing.T, content []byte) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "nixnfsd")
-	if err := os.WriteFile(program, content[name+"/nixnfsd"], 0o755); err != nil {
+	if err := os.WriteFile(program, content, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), program, "version").Output()
