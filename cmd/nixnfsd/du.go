@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nixnfsd/nixnfsd/internal/du"
+	"github.com/nixnfsd/nixnfsd/internal/progress"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -40,7 +41,7 @@ The directories of the layers are read, and never the mount: those of the
 running server, or else those that are given as to "nixnfsd serve".`,
 		Args: atMostOnePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return opts.run(cmd.Context(), cmd.OutOrStdout(), args)
+			return opts.run(cmd, args)
 		},
 	}
 	opts.addState(cmd.Flags())
@@ -58,11 +59,11 @@ func atMostOnePath(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func (o *duOptions) run(ctx context.Context, w io.Writer, args []string) error {
+func (o *duOptions) run(cmd *cobra.Command, args []string) error {
 	if o.top < 0 {
 		return usage(fmt.Errorf("--top %d: give a number of paths, or 0 for all", o.top))
 	}
-	where, err := o.where(ctx)
+	where, err := o.where(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -72,22 +73,40 @@ func (o *duOptions) run(ctx context.Context, w io.Writer, args []string) error {
 			return usage(err)
 		}
 	}
-	t := &du.Table{Path: path.Join(where.Export, within), Top: o.top, Width: terminalWidth(w)}
+	t := &du.Table{Path: path.Join(where.Export, within), Top: o.top, Width: terminalWidth(cmd.OutOrStdout())}
 	for _, l := range where.Layers {
 		t.Kinds = append(t.Kinds, l.Kind)
 		t.Layers = append(t.Layers, l.Path)
 	}
-	u, err := du.Count(ctx, du.Options{Layers: t.Layers, Path: within})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	u, err := count(cmd.Context(), cmd.ErrOrStderr(), du.Options{Layers: t.Layers, Path: within})
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is in none of the layers: %s", t.Path, strings.Join(t.Layers, ", "))
-	case err != nil:
+	}
+	if err != nil {
 		return err
-	case o.json:
+	}
+	return o.print(cmd.OutOrStdout(), t, u)
+}
+
+func (o *duOptions) print(w io.Writer, t *du.Table, u *du.Usage) error {
+	if o.json {
 		return printJSON(w, newDuReport(t, u))
 	}
-	_, err = io.WriteString(w, t.Text(u))
+	_, err := io.WriteString(w, t.Text(u))
 	return err
+}
+
+// count counts, and shows on a terminal that it does.
+func count(ctx context.Context, stderr io.Writer, o du.Options) (*du.Usage, error) {
+	bar := progress.New(stderr, "count", 0)
+	defer bar.Done()
+	o.Seen = func(names int, bytes uint64) {
+		bar.Add(int64(bytes))
+		for range names {
+			bar.File()
+		}
+	}
+	return du.Count(ctx, o)
 }
 
 // where are the layers of the running server, or those that flags say.

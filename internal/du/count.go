@@ -13,8 +13,9 @@ type Options struct {
 	Layers []string // their directories
 	// Path is what to count in each of them, slash-separated; "." is all.
 	Path string
-	// Seen is told of names that were counted, by any goroutine. Nil is fine.
-	Seen func(names int)
+	// Seen is told, by any goroutine, of names that were counted and of about how many bytes. Nil is
+	// fine.
+	Seen func(names int, bytes uint64)
 }
 
 // Usage is what was counted. Bytes and names are by layer, in the order of Options.
@@ -61,7 +62,7 @@ func (u *Usage) Total() []uint64 {
 // Count counts. What is in none of the layers is fs.ErrNotExist; when ctx ends, that is the error.
 func Count(ctx context.Context, o Options) (*Usage, error) {
 	if o.Seen == nil {
-		o.Seen = func(int) {}
+		o.Seen = func(int, uint64) {}
 	}
 	t := newTally(len(o.Layers))
 	there := false

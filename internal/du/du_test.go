@@ -157,7 +157,7 @@ func TestLayers(t *testing.T) {
 func TestUnread(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, "a/x 4", "b/x 4", "c/y 4")
-	w := &walker{ctx: t.Context(), opts: &Options{Path: ".", Seen: func(int) {}}, tally: newTally(1), dir: dir, root: -1}
+	w := &walker{ctx: t.Context(), opts: &Options{Path: ".", Seen: func(int, uint64) {}}, tally: newTally(1), dir: dir, root: -1}
 	w.tally.entry(".")
 	w.read(task{"a", 0}) // no such descriptor
 	if diff := cmp.Diff([]string{dir + "/a"}, w.tally.unread); diff != "" {
@@ -179,7 +179,7 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var seen atomic.Int64
-	_, err := Count(ctx, Options{Layers: []string{dir}, Path: ".", Seen: func(n int) {
+	_, err := Count(ctx, Options{Layers: []string{dir}, Path: ".", Seen: func(n int, _ uint64) {
 		seen.Add(int64(n))
 		cancel()
 	}})

@@ -169,6 +169,7 @@ func (w *walker) missed(t task, err error) {
 // count counts names of a directory.
 func (w *walker) count(t task, fd int, names []string) {
 	var bytes uint64 // of the directory's own entry
+	var about uint64 // of all, where each name of a file has its part
 	var links []link
 	var dirs []task
 	seen := 0
@@ -178,6 +179,7 @@ func (w *walker) count(t task, fd int, names []string) {
 			continue // removed meanwhile
 		}
 		seen++
+		about += blocks(&st) / max(uint64(st.Nlink), 1)
 		child := w.child(t, name, &st)
 		switch {
 		case uint64(st.Dev) != w.dev:
@@ -197,7 +199,7 @@ func (w *walker) count(t task, fd int, names []string) {
 	w.tally.add(w.layer, w.entryOf(t), bytes)
 	w.tally.addLinks(w.layer, links, w.farm)
 	w.tally.saw(w.layer, seen)
-	w.opts.Seen(seen)
+	w.opts.Seen(seen, about)
 	w.push(dirs)
 }
 
