@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,6 +127,9 @@ func (b *bootstrapping) unpack(ctx context.Context, source bootstrap.Source) (*b
 	if errors.Is(err, context.Canceled) {
 		return nil, errors.New("ended before everything was unpacked, and nothing came into the store: run it again, and it goes on")
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return nil, fmt.Errorf("%w: make room on the disk of the store, and run this again", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -230,11 +234,11 @@ func (b *bootstrapping) writeConfig(ctx context.Context, settings []bootstrap.Se
 		steps = append(steps, missingDirs(builds, 0o700)...)
 	}
 	steps = append(steps, setup.Step{Path: file, Mode: 0o644, Content: []byte(bootstrap.Text(settings))})
-	p, err := b.places()
+	receipt, err := b.receipt()
 	if err != nil {
 		return err
 	}
-	order := setup.Order{Receipt: (&setup.Config{State: p.state}).UserReceipt(), Steps: steps}
+	order := setup.Order{Receipt: receipt, Steps: steps}
 	if err := setup.Apply(ctx, order, b.actor.run, b.say); err != nil {
 		return err
 	}
@@ -242,6 +246,12 @@ func (b *bootstrapping) writeConfig(ctx context.Context, settings []bootstrap.Se
 		fmt.Fprintf(b.stdout, "  %s = %s\n      %s\n", s.Name, s.Value, s.Why)
 	}
 	return nil
+}
+
+// receipt is the user's.
+func (b *bootstrapping) receipt() (string, error) {
+	p, err := b.places()
+	return (&setup.Config{State: p.state}).UserReceipt(), err
 }
 
 // missingDirs are the steps that make a directory and those above it.
@@ -303,7 +313,18 @@ func (b *bootstrapping) profile(ctx context.Context, nix bootstrap.Nix, u *boots
 	if u.CACert != "" {
 		bases = append(bases, u.CACert)
 	}
-	if err := nix.Install(ctx, bases...); err != nil {
+	receipt, err := b.receipt()
+	if err != nil {
+		return err
+	}
+	home := filepath.Dir(link)
+	state := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) {
+		state = filepath.Join(home, ".local", "state")
+	}
+	makes := []string{link, filepath.Join(home, ".nix-defexpr"), filepath.Join(state, "nix")}
+	err = setup.NoteMade(receipt, makes, func() error { return nix.Install(ctx, bases...) })
+	if err != nil {
 		return fmt.Errorf("make the first profile: %w", err)
 	}
 	fmt.Fprintf(b.stdout, "profile: %s\n", link)

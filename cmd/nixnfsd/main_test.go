@@ -180,14 +180,16 @@ func tarball(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
 		ts.Fatalf("usage: tarball [SYSTEM]")
 	}
-	system := append(args, nixSystem())[0]
+	_, err := smallTarball(append(args, nixSystem())[0]).File(context.Background(), ts.MkAbs("."))
+	ts.Check(err)
+}
+
+func smallTarball(system string) *nixtarball.Tarball {
 	nix := nixtarball.Path{Base: nixtarball.Base("nix-2.0"), Entries: []nixtarball.Entry{
 		{Name: "bin/nix-store", Mode: 0o111, Content: "#!/bin/sh\n"}, {Name: "share/large", Content: strings.Repeat("large", 1<<20)},
 	}}
 	cacert := nixtarball.Path{Base: nixtarball.Base("nss-cacert"), Entries: []nixtarball.Entry{{Name: "ca-bundle.crt", Content: "none"}}}
-	ball := nixtarball.Tarball{Version: "2.0", System: system, Paths: []nixtarball.Path{nix, cacert}, Nix: nix.Base, CACert: cacert.Base}
-	_, err := ball.File(context.Background(), ts.MkAbs("."))
-	ts.Check(err)
+	return &nixtarball.Tarball{Version: "2.0", System: system, Paths: []nixtarball.Path{nix, cacert}, Nix: nix.Base, CACert: cacert.Base}
 }
 
 // terminate is the command "terminate": programs in the background get SIGTERM.
