@@ -70,12 +70,24 @@ Exit codes:
 			return usage(errors.New("no verb is given"))
 		},
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.SetHelpCommand(newHelpCommand(root))
 	addVerbs(root)
 	addCompletions(root)
 	return root
+}
+
+// usageTemplate is cobra's, at 80 columns, with verbs called by that name; the program does nothing
+// without one.
+func usageTemplate(of string) string {
+	return strings.NewReplacer(
+		".FlagUsages", ".FlagUsagesWrapped 80",
+		"{{if .Runnable}}", "{{if and .Runnable .HasParent}}",
+		"[command]", "VERB",
+		"Available Commands:", "Verbs:",
+		"a command", "a verb",
+	).Replace(of)
 }
 
 // addVerbs adds the verbs in the groups in which help shows them.
