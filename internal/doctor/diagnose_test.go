@@ -225,6 +225,8 @@ var faults = []fault{
 	{"program in the mount", "linux", func(s *Sight) { s.Machine.InMount = true }, []string{setup.ProgramInMount}},
 	{"loose", "linux", func(s *Sight) { s.Machine.Loose = []string{"/opt"} }, []string{"+" + setup.LooseDirectory}},
 	{"another user's keeper", "linux", func(s *Sight) { s.Machine.Files[keeperFile(s.Setup)] = []byte("ExecStart=x keep --owner 7 ") }, []string{setup.KeeperOfAnotherUser}},
+	{"no manager", "linux", func(s *Sight) { s.Machine.NoManager, s.Jobs = "no bus", s.Jobs[:1] }, []string{setup.NoUserManager}},
+	{"another unit path", "linux", func(s *Sight) { s.Machine.UnitPath = []string{"/etc/systemd/user"} }, []string{setup.OtherUnitPath}},
 	{"no systemd", "linux", func(s *Sight) { s.Machine.NoSystemd = true }, []string{setup.NoSystemd}},
 
 	{"in the mount", "hand", func(s *Sight) { *s.dir("work") = Dir{Use: "work", Path: "/nix/work", InMount: true} }, []string{DirectoryInMount}},

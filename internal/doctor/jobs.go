@@ -1,6 +1,9 @@
 package doctor
 
-import "github.com/nixnfsd/nixnfsd/internal/setup"
+import (
+	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/mount"
+)
 
 // jobNames are the names of what is wrong with one of the two jobs.
 type jobNames struct{ off, unloaded, stopped, failing, stale string }
@@ -33,6 +36,8 @@ func (p *patient) jobs() {
 		case j.Running || p.works(j):
 		case j.Failed:
 			p.add(n.failing, who+" does not stay up: "+j.Reason, "see why: "+p.logs(j))
+		case !j.Keeper && p.has(mount.PortTaken):
+			p.add(n.stopped, who+" does not run: "+j.Reason, "free its port, and start it: nixnfsd start")
 		default:
 			p.add(n.stopped, who+" does not run: "+j.Reason, "start it: nixnfsd check --fix does", p.startJob(j)...)
 		}
@@ -73,14 +78,12 @@ func (p *patient) login() string {
 
 func (p *patient) logs(j Job) string {
 	switch {
-	case p.darwin() && j.Keeper:
-		return setup.KeeperLog
-	case p.darwin():
+	case !j.Keeper:
 		return "nixnfsd logs"
-	case j.Keeper:
-		return "journalctl -u " + unit(true)
+	case p.darwin():
+		return setup.KeeperLog
 	}
-	return "journalctl --user -u " + unit(false)
+	return "journalctl -u " + unit(true)
 }
 
 // startServer starts the server's job, where it is there and does not fail by itself.

@@ -131,6 +131,8 @@ func Kinds() []Kind {
 		{Name: setup.LooseDirectory, Severity: Error, Mends: "gives it to root alone", About: "others than root may change a directory above what root runs"},
 		{Name: setup.KeeperOfAnotherUser, Severity: Error, About: "the keeper that is set up is another user's"},
 		{Name: setup.NoSystemd, Severity: Error, About: "it was set up for systemd, which does not run this machine"},
+		{Name: setup.NoUserManager, Severity: Warning, About: "the user's systemd does not answer: it is not seen how the server's job is"},
+		{Name: setup.OtherUnitPath, Severity: Error, About: "the user's systemd looks for units elsewhere"},
 
 		{Name: DirectoryInMount, Severity: Error, About: "a directory of the server's leads into its own mount"},
 		{Name: NotADirectory, Severity: Error, About: "a directory of the server's is something else"},

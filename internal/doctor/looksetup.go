@@ -40,7 +40,8 @@ func (o *onlooker) jobs(ctx context.Context, machine *setup.Seen) ([]Job, error)
 	var jobs []Job
 	var errs []error
 	for _, file := range []string{keeper, server} {
-		if _, there := machine.Files[file]; !there || o.Setup.UID == 0 && file == server {
+		nobody := file == server && (o.Setup.UID == 0 || machine.NoManager != "") // to ask
+		if _, there := machine.Files[file]; !there || nobody {
 			continue
 		}
 		job, err := o.job(ctx, file == keeper)

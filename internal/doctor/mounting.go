@@ -80,6 +80,9 @@ func (p *patient) canMount() bool {
 	lacks := func(name string) bool {
 		return slices.ContainsFunc(p.Status.Problems, func(f mount.Problem) bool { return f.Name == name })
 	}
+	if m := p.Machine; m != nil && (m.Point.Kind == setup.Symlink || m.Point.Kind == setup.Other) {
+		return false
+	}
 	return !lacks(mount.NoMountHelper) && (!lacks(mount.NoMountPoint) || p.canMakePoint())
 }
 
