@@ -288,8 +288,8 @@ func scriptLines(t *testing.T) [][]string {
 	return lines
 }
 
-// runs reports whether words run a verb with a flag, or whatever way where that is empty. "nx" and
-// "serve" are functions of scripts that run in a shell.
+// runs reports whether words run a verb with a flag, or whatever way where that is empty. "nx" is the
+// program in scripts that run in a shell.
 func runs(words, path []string, flag string) bool {
 	for i, word := range words {
 		if word != "nx" && filepath.Base(word) != "nixnfsd" || len(words) < i+len(path) || !slices.Equal(words[i+1:i+len(path)], path[1:]) {
