@@ -192,6 +192,44 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestEpoch(t *testing.T) {
+	for _, tt := range []struct {
+		epoch string
+		want  int64
+		ok    bool
+	}{
+		{"1700000000", 1_700_000_000, true},
+		{"0", 0, true},
+		{"yesterday", 0, false},
+		{"1e9", 0, false},
+	} {
+		t.Setenv("SOURCE_DATE_EPOCH", tt.epoch)
+		at, err := epoch(t.Context(), t.TempDir())
+		if (err == nil) != tt.ok || err == nil && at.Unix() != tt.want {
+			t.Errorf("%s: %v, %v", tt.epoch, at, err)
+		}
+	}
+}
+
+// What is refused is refused before anything is built.
+func TestRefusals(t *testing.T) {
+	out := t.TempDir()
+	if err := os.Mkdir(filepath.Join(out, "v1.2.3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, version, repository, want string }{
+		{"no version", "", ".", "no semantic version"},
+		{"made already", "v1.2.3", ".", "remove it first"},
+		{"no repository", "v1.2.4", t.TempDir(), "git"},
+	} {
+		var stdout bytes.Buffer
+		err := run(t.Context(), []string{"-version", tt.version, "-out", out, "-repository", tt.repository}, &stdout)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || stdout.Len() > 0 {
+			t.Errorf("%s: %v, %q", tt.name, err, stdout.String())
+		}
+	}
+}
+
 func TestTagIsReleased(t *testing.T) {
 	dir := t.TempDir()
 	inGit := func(args ...string) string {
