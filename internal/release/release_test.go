@@ -220,7 +220,7 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, version, repository, want string }{
 		{"no version", "", ".", "no semantic version"},
 		{"made already", "v1.2.3", ".", "remove it first"},
-		{"no repository", "v1.2.4", t.TempDir(), "git"},
+		{"no repository", "v1.2.4", filepath.Join(out, "none"), "git"},
 	} {
 		var stdout bytes.Buffer
 		err := run(t.Context(), []string{"-version", tt.version, "-out", out, "-repository", tt.repository}, &stdout)
