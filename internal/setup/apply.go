@@ -36,7 +36,7 @@ func Apply(ctx context.Context, o Order, run Runner, say func(what string)) erro
 	}
 	r.Exports = union(r.Exports, o.Export)
 	r.Store = union(r.Store, o.Store...)
-	if o.Export == "" {
+	if slices.ContainsFunc(o.Steps, func(s Step) bool { return s.Undo }) {
 		r.Store = slices.DeleteFunc(r.Store, absent)
 	}
 	a := &applier{receipt: r, file: o.Receipt, run: run}
@@ -215,7 +215,7 @@ func (a *applier) delete(ctx context.Context, dir string) error {
 	if filepath.Dir(a.file) == dir {
 		keep = filepath.Base(a.file)
 	}
-	if err := removeTree(ctx, dir, keep); err != nil {
+	if err := removeStore(ctx, dir, keep); err != nil {
 		return err
 	}
 	a.receipt.Store = slices.DeleteFunc(a.receipt.Store, func(d string) bool { return d == dir })

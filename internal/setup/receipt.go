@@ -22,8 +22,8 @@ type Receipt struct {
 	SchemaVersion int      `json:"schemaVersion"`
 	Exports       []string `json:"exports"` // mount points that were set up
 	Changes       []Change `json:"changes"`
-	// Store are the server's directories that hold nothing but what it puts there: they may be
-	// deleted with all that is in them.
+	// Store are directories that hold nothing but what the server, or Nix, puts there: they may be
+	// deleted with all that is in them. A symbolic link among them is deleted itself.
 	Store []string `json:"store,omitempty"`
 	// Dirs are the directories that were made for the receipt itself, the outermost first.
 	Dirs []string `json:"dirs,omitempty"`

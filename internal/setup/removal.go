@@ -25,6 +25,15 @@ type removal struct {
 	keep   string // the name of a file of the outermost directory that stays, and the directory with it
 }
 
+// removeStore deletes a directory with all that is in it, or a symbolic link, as a profile's is:
+// not what that leads to.
+func removeStore(ctx context.Context, path, keep string) error {
+	if _, err := os.Readlink(path); err == nil {
+		return os.Remove(path)
+	}
+	return removeTree(ctx, path, keep)
+}
+
 // removeTree deletes a directory with all that is in it, whatever the modes are. One that is
 // not there is no error, nor is what is left by a removal that was ended in the middle. With a
 // name to keep, that file and the directory stay.

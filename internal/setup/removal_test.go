@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +19,8 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
-// hostile makes a store with what has to stay beside it: modes that forbid, links that lead out of it.
-func hostile(t *testing.T) (dir, outside string) {
+// hostile makes a store with a directory of many files, and with what has to stay beside it: modes that forbid, links that lead out of it.
+func hostile(t *testing.T, files int) (dir, outside string) {
 	t.Helper()
 	dir, outside = filepath.Join(t.TempDir(), "upper"), t.TempDir()
 	script := `
@@ -33,12 +34,12 @@ func hostile(t *testing.T) (dir, outside string) {
 		echo x >"$1/store/a-1/bin/x"
 		touch "$1/store/$(printf 'new\nline')" "$1/store/-f" "$1/store/..."
 		mkfifo "$1/store/fifo"
-		(cd "$1/blind/in" && touch $(seq 1500))
+		(cd "$1/blind/in" && touch $(seq "$3"))
 		chmod 444 "$1/store/a-1/bin/x"
 		chmod 555 "$1/store/a-1/bin" "$1/store/a-1" "$1/store"
 		chmod 000 "$1/none"
 		chmod 333 "$1/blind"`
-	if out, err := exec.CommandContext(t.Context(), "sh", "-euc", script, "hostile", dir, outside).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "sh", "-euc", script, "hostile", dir, outside, strconv.Itoa(files)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -81,7 +82,7 @@ func TestRemoveTree(t *testing.T) {
 	if asNobody(t) {
 		return
 	}
-	dir, outside := hostile(t)
+	dir, outside := hostile(t, 1500)
 	before := tree(t, outside)
 	if err := removeTree(t.Context(), dir, ""); err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestRemoveTree(t *testing.T) {
 
 // TestRemoveTreeEnded has it end in the middle, and go on.
 func TestRemoveTreeEnded(t *testing.T) {
-	dir, _ := hostile(t)
+	dir, _ := hostile(t, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := removeTree(ctx, dir, ""); !errors.Is(err, context.Canceled) {
@@ -166,7 +167,7 @@ func TestRemoveTreeRefuses(t *testing.T) {
 }
 
 func TestStoreDirs(t *testing.T) {
-	dir, _ := hostile(t)
+	dir, _ := hostile(t, 10)
 	state := t.TempDir()
 	receipt := filepath.Join(state, "setup.json")
 	if err := os.WriteFile(receipt, []byte("{}"), 0o600); err != nil {
@@ -235,6 +236,18 @@ func TestUndoOfStore(t *testing.T) {
 	apply(Order{Steps: undo(true)})
 	if diff := cmp.Diff(before, tree(t, home)); diff != "" {
 		t.Errorf("not as it was:\n%s", diff)
+	}
+}
+
+// TestRemoveStoreOfLink has what a link leads to stay.
+func TestRemoveStoreOfLink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "profile")
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "real", "in"), 0o755), os.Symlink("real", link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeStore(t.Context(), link, ""); err != nil || !absent(link) || absent(filepath.Join(dir, "real", "in")) {
+		t.Errorf("left %v: %v", tree(t, dir), err)
 	}
 }
 
