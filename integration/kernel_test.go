@@ -45,10 +45,10 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack)$"}},
 		{
 			"torture",
 			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true},
@@ -74,6 +74,8 @@ func TestKernelClient(t *testing.T) {
 		// Root's keeper does the mounting.
 		{"keep", uml.Config{Server: serve, ServerUID: 1000}, []string{"-test.run=^TestKeep$"}},
 		{bootstrapped, uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000}, []string{"-test.run=^TestBootstrap$"}},
+		// systemd runs the machine, the server and the keeper.
+		{"setup", uml.Config{ServerUID: 1000, Systemd: true}, []string{"-test.run=^TestThereAndBack$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}

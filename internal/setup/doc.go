@@ -15,6 +15,13 @@
 // keep a receipt each, where only they may write, since the receipt decides what is
 // written back.
 //
+// # The store
+//
+// The user's receipt names the directories that are the server's alone (Receipt.Store): those that held
+// nothing when setup took them, and the standard ones. Only these does an uninstall delete, when it is
+// told to, and never what a link in them leads to, nor what is mounted in them, nor what a server
+// holds. A store that is kept stays in the receipt, for another uninstall.
+//
 // # What is set up
 //
 // On macOS: the synthetic entry that makes the mount point, root's own copy of the program,

@@ -120,8 +120,9 @@ func buildRoot(order spec.Run, runDir string) error {
 	if err := loadOverlay(order.Modules); err != nil {
 		return fmt.Errorf("load overlayfs: %w", err)
 	}
-	return mountAll([]mounting{
+	err = mountAll([]mounting{
 		{"overlay", newRoot, "overlay", "lowerdir=/mnt/sys:/mnt/host,upperdir=/mnt/rw/upper,workdir=/mnt/rw/work"},
+		{"overlay", newRoot + spec.Found, "overlay", "lowerdir=/mnt/sys:/mnt/host"},
 		{"proc", newRoot + "/proc", "proc", ""},
 		{"sysfs", newRoot + "/sys", "sysfs", ""},
 		{"devtmpfs", newRoot + "/dev", "devtmpfs", ""},
@@ -131,6 +132,7 @@ func buildRoot(order spec.Run, runDir string) error {
 		{"none", newRoot + spec.Harness, "hostfs", runDir},
 		{"none", newRoot + spec.Out, "hostfs", order.OutDir},
 	})
+	return errors.Join(err, os.Mkdir(newRoot+spec.Changes, 0o755), unix.Mount("/mnt/rw/upper", newRoot+spec.Changes, "", unix.MS_BIND, ""))
 }
 
 // loadOverlay loads the module by hand: there is no root yet that has modprobe.

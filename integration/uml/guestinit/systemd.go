@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
 	"golang.org/x/sys/unix"
@@ -36,7 +39,7 @@ TimeoutStopSec=1
 
 // becomeSystemd makes the first process systemd, which starts the supervisor.
 func becomeSystemd(order spec.Run) error {
-	err := errors.Join(dropMachines(), enableUnits(), writeSettings(), letSudo(), addNames(order))
+	err := errors.Join(dropMachines(), enableUnits(), writeSettings(), letSudo(), dropUser(order.ServerUID), addNames(order))
 	if err != nil {
 		return fmt.Errorf("prepare for systemd: %w", err)
 	}
@@ -57,6 +60,16 @@ func dropMachines() error {
 		}
 	}
 	return os.WriteFile("/etc/fstab", nil, 0o644)
+}
+
+// dropUser has addNames make a user anew: a manager goes by the home that the list of users says.
+func dropUser(uid int) error {
+	const users = "/etc/passwd"
+	lines := slices.DeleteFunc(readLines(users), func(line string) bool {
+		fields := strings.Split(line, ":")
+		return uid != 0 && len(fields) > 2 && fields[2] == strconv.Itoa(uid)
+	})
+	return os.WriteFile(users, []byte(strings.Join(lines, "\n")), 0o644)
 }
 
 // enableUnits has systemd start what a user's session takes, and the supervisor.

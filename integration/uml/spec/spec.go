@@ -17,6 +17,10 @@ const (
 	MountPoint = "/nix"
 	// Out is where the caller's output directory is mounted.
 	Out = "/out"
+	// Changes holds what differs from Found on the guest's root, as an overlay's upper
+	// directory; Found is the root as it was before anything wrote to it.
+	Changes = "/guest/changes"
+	Found   = "/guest/found"
 	// Scratch is a fresh ext4, with Plain and Home on it, and Volume too, unless the run
 	// asks for another file system there. Export is the directory behind the mount.
 	Scratch = "/scratch"
