@@ -71,8 +71,30 @@ func TestCheck(t *testing.T) {
 		if line, _, _ := strings.Cut(out, "\n"); code != s.code || line != s.line {
 			t.Errorf("%s:\n got %d, %s\nwant %d, %s\nall of it:\n%s", s.name, code, line, s.code, s.line, out)
 		}
+		if s.args == nil {
+			checkStatus(t, s.name, s.code)
+		}
 	}
 	waitFor(t)
+}
+
+// checkStatus has `nixnfsd status` see the same as check, whatever the mount is like.
+func checkStatus(t *testing.T, step string, code int) {
+	t.Helper()
+	want := map[string]string{
+		"mounted":                 "/nix is mounted from 127.0.0.1:12049",
+		"dead mount":              "/nix is mounted, but its server at 127.0.0.1:12049 is gone: whoever touches the mount hangs",
+		"mounted again":           "/nix is mounted from 127.0.0.1:12049",
+		"running and not mounted": "the server at 127.0.0.1:12049 runs, but /nix is not mounted",
+		"not running":             "no server answers at 127.0.0.1:12049, and /nix is not mounted",
+	}[step]
+	out, got := nixnfsd(t, "status", "--state", serverState)
+	if line, _, _ := strings.Cut(out, "\n"); got != code || line != "state     "+want {
+		t.Errorf("status, %s: got %d, want %d and %s:\n%s", step, got, code, want, out)
+	}
+	if runs := strings.Contains(out, "\nFSINFO "); runs != strings.Contains(step, "mounted") {
+		t.Errorf("status, %s: what the server does is shown: %t\n%s", step, runs, out)
+	}
 }
 
 // waitFor begins with no server and no mount, and has `nixnfsd wait` see both come.
