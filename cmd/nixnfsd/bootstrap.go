@@ -55,7 +55,7 @@ that runs and is mounted: run it again then.`,
 	flags := cmd.Flags()
 	flags.StringVar(&opts.tarball, "tarball", "", "the `FILE` or https URL of the tarball")
 	flags.StringVar(&opts.sha256, "sha256", "", "the SHA-256 that it has to have, in `HEX`")
-	flags.Var((*dirFlag)(&opts.varDir), "var", "`DIR` that /nix/var is to lead to, outside of the mount (default: on macOS in the user's data directory)")
+	addVarFlag(flags, &opts.varDir)
 	flags.BoolVar(&opts.shellHook, "shell-hook", false, "have your shells find Nix, by lines in their start-up files")
 	flags.Var((*patience)(&opts.timeout), "timeout", "how `LONG` to wait for the mount; 0 is for ever")
 	opts.dirOptions.add(flags)
@@ -186,18 +186,9 @@ func nixSystem() string {
 
 // configure puts var where it is to be, and writes a nix.conf.
 func (b *bootstrapping) configure(ctx context.Context, u *bootstrap.Unpacked) error {
-	p, err := b.places()
+	dir, err := b.apart(b.varDir)
 	if err != nil {
 		return err
-	}
-	dir := b.varDir
-	if dir == "" && runtime.GOOS == "darwin" {
-		dir = filepath.Join(p.data, "var")
-	}
-	if dir != "" {
-		if dir, err = filepath.Abs(dir); err != nil {
-			return err
-		}
 	}
 	apart, err := bootstrap.LinkVar(ctx, b.access.tree, dir)
 	if err != nil {

@@ -96,7 +96,7 @@ func addVerbs(root *cobra.Command) {
 		title string
 		verbs []*cobra.Command
 	}{
-		{"Set up:", []*cobra.Command{newSetupCommand(), newBootstrapCommand(), newUninstallCommand()}},
+		{"Set up:", []*cobra.Command{newSetupCommand(), newBootstrapCommand(), newImportCommand(), newUninstallCommand()}},
 		{"Day to day:", []*cobra.Command{
 			newStartCommand(), newStopCommand(), newRestartCommand(), newMountCommand(), newUmountCommand(),
 			newWaitCommand(), newEnvCommand(), newExecCommand(),

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfstree"
@@ -58,6 +60,27 @@ func (o *dirOptions) reach(ctx context.Context, stderr io.Writer) (*storeAccess,
 	}
 	closers = append(closers, a.tree.Close)
 	return a, nil
+}
+
+// addVarFlag adds the flag that says where /nix/var is.
+func addVarFlag(flags *pflag.FlagSet, dir *string) {
+	flags.Var((*dirFlag)(dir), "var", "`DIR` that /nix/var is to lead to, outside of the mount (default: on macOS in the user's data directory)")
+}
+
+// apart is where /nix/var is outside of the mount, absolute; empty: it is in the mount. SQLite has no
+// shared memory on macOS's NFS.
+func (o *dirOptions) apart(given string) (string, error) {
+	if given == "" && runtime.GOOS != "darwin" {
+		return "", nil
+	}
+	p, err := o.places()
+	if err != nil {
+		return "", err
+	}
+	if given == "" {
+		given = filepath.Join(p.data, "var")
+	}
+	return filepath.Abs(given)
 }
 
 // serveHere runs a server in this process, on a port that nobody knows.

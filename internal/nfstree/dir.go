@@ -105,6 +105,7 @@ func (n *Node) fill(ctx context.Context, r io.Reader) error {
 		}
 	}
 	if n.Size > 0 {
+		n.unsynced = &w
 		n.t.written = append(n.t.written, w)
 	}
 	return nil
@@ -143,9 +144,13 @@ func (n *Node) write(ctx context.Context, b []byte, w *written) error {
 	return nil
 }
 
-// Link gives a node another name.
+// Link gives a node another name. Where its data may not be on the disk yet, this Tree's next Commit has
+// it there too, whichever Fork wrote it.
 func (d Dir) Link(ctx context.Context, n Node, name string) error {
 	_, err := d.t.client.Link(ctx, n.fh, d.fh, name)
+	if err == nil && n.unsynced != nil {
+		d.t.written = append(d.t.written, *n.unsynced)
+	}
 	return errno(err)
 }
 

@@ -105,6 +105,8 @@ type Node struct {
 	// Fileid tells one object from another, Links how many names it has.
 	Fileid uint64
 	Links  uint32
+
+	unsynced *written // of one that was written and may not be on the disk
 }
 
 func (d Dir) node(fh nfsclient.FH, a *nfsclient.Attr) Node {

@@ -1,0 +1,100 @@
+package storeimport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nixnfsd/nixnfsd/internal/nfstree"
+)
+
+// copyApart copies var into a directory of the disk, which appears when it is whole.
+func (i *importer) copyApart(from string) error {
+	_, err := i.staging.Lookup(i.ctx, apart)
+	ours := err == nil // an earlier run's, of which not all appeared
+	if entries, err := os.ReadDir(i.o.Var); err == nil && len(entries) > 0 && !ours {
+		return fmt.Errorf("%s is not empty", i.o.Var)
+	}
+	part := i.o.Var + ".nixnfsd-import"
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(part, nfsOpen); err != nil {
+		return err
+	}
+	if err := i.copyLocal(from, part); err != nil {
+		return err
+	}
+	if !ours {
+		if _, err := i.staging.Write(i.ctx, apart, nfstree.Data, strings.NewReader("")); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(i.o.Var); err != nil {
+		return err
+	}
+	return os.Rename(part, i.o.Var)
+}
+
+// nfsOpen is the mode of the directories of var.
+const nfsOpen = 0o755
+
+// copyLocal copies what is in a directory into one that is empty.
+func (i *importer) copyLocal(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = i.ctx.Err()
+		}
+		if err != nil || path == from {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch {
+		case i.momentary(path) && d.IsDir():
+			return fs.SkipDir
+		case i.momentary(path):
+			return nil
+		case d.IsDir():
+			return os.Mkdir(target, nfsOpen)
+		case d.Type()&fs.ModeSymlink != 0:
+			link, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
+		case d.Type().IsRegular():
+			return i.copyFile(path, target)
+		}
+		return nil // a socket
+	})
+}
+
+func (i *importer) copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o200)
+	if err != nil {
+		return err
+	}
+	i.o.File()
+	_, err = io.Copy(out, i.o.Read(in))
+	if err == nil {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}
