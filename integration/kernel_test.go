@@ -25,8 +25,11 @@ var pause = flag.Duration("pause", 0, "how long the guest's tests of pauses hold
 
 var kills = flag.Int("kills", 5, "how often the guest's TestTorture kills the server")
 
-// bootstrapped is the run whose guest gets a binary tarball of Nix.
-const bootstrapped = "bootstrap"
+// The runs whose guests get a binary tarball of Nix.
+const (
+	bootstrapped = "bootstrap"
+	thereAndBack = "setup"
+)
 
 // TestKernelClient runs the tests of package guest over the kernel's NFS client.
 func TestKernelClient(t *testing.T) {
@@ -75,7 +78,7 @@ func TestKernelClient(t *testing.T) {
 		{"keep", uml.Config{Server: serve, ServerUID: 1000}, []string{"-test.run=^TestKeep$"}},
 		{bootstrapped, uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000}, []string{"-test.run=^TestBootstrap$"}},
 		// systemd runs the machine, the server and the keeper.
-		{"setup", uml.Config{ServerUID: 1000, Systemd: true}, []string{"-test.run=^TestThereAndBack$"}},
+		{thereAndBack, uml.Config{ServerUID: 1000, Systemd: true}, []string{"-test.run=^TestThereAndBack$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}
@@ -83,7 +86,7 @@ func TestKernelClient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.cfg.Programs = programs
-			if tt.name == bootstrapped {
+			if tt.name == bootstrapped || tt.name == thereAndBack {
 				tt.cfg.Out = nixTarball(t, kit)
 			}
 			tt.cfg.MountOptions = mountOptions(t)

@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,7 +41,7 @@ func TestThereAndBack(t *testing.T) {
 	testenv.Require(t, err == nil && string(first) == "systemd\n" && os.Getuid() == 0, "systemd does not run the machine, or this is not root")
 	m := &thereAndBack{program: setUpHome + "/bin/nixnfsd"}
 	m.arrive(t)
-	m.nix = newScenario(t, newNixUser(t, setUpUID), "there", 20)
+	m.nix = newScenario(t, m.nixUser(t), "there", 20)
 	before := readMachine(t, setUpHome)
 	for _, step := range []struct {
 		name string
@@ -71,6 +72,15 @@ func (m *thereAndBack) arrive(t *testing.T) {
 	m.run(t, "", "mkdir", filepath.Dir(m.program))
 	m.run(t, "", "cp", program, m.program)
 	try(t, os.Remove(nixRoot))
+}
+
+// nixUser is the user at work with the Nix of bootstrap. What he works on is not in his home, which
+// is compared.
+func (m *thereAndBack) nixUser(t *testing.T) *nixUser {
+	t.Helper()
+	u := newNixUser(t, setUpUID)
+	u.env = append(u.env, "HOME="+setUpHome, "USER=user1000", "NIX_CONFIG=substituters =\n", "PATH="+setUpHome+"/.nix-profile/bin:/usr/bin:/bin")
+	return u
 }
 
 // command makes one of the user's. His session has a manager, and nothing of the test's environment.
@@ -123,14 +133,24 @@ func (m *thereAndBack) setUp(t *testing.T) {
 	}
 }
 
+// bootstrap gets Nix from the tarball that package integration has made.
+func (m *thereAndBack) bootstrap(t *testing.T) {
+	tarballs, err := filepath.Glob(filepath.Join(fromEnv(t, spec.EnvOut), "nix-*.tar.xz"))
+	try(t, err)
+	if len(tarballs) != 1 {
+		t.Fatalf("there is not one tarball but %q", tarballs)
+	}
+	m.nixnfsd(t, "", "bootstrap", "--tarball", tarballs[0], "--shell-hook")
+	if got := m.run(t, "", "sh", "-lc", "nix-env -q && command -v nix-build"); !strings.HasPrefix(got, "nix-2.") || !strings.Contains(got, "/.nix-profile/bin/nix-build") {
+		t.Errorf("nix-env -q and nix-build of a login shell: %q", got)
+	}
+}
+
 func (m *thereAndBack) work(t *testing.T) {
-	m.nix.initStore(t)
+	m.bootstrap(t)
 	m.nix.build(t)
 	m.nix.install(t)
 	m.nix.runResult(t)
-	if got := m.nix.run(t, "nix-env", "-p", m.nix.profile(), "-q"); !strings.HasPrefix(got, "hello-") {
-		t.Errorf("nix-env -q: %q", got)
-	}
 }
 
 // serverPID is of the server that systemd runs.
@@ -219,8 +239,28 @@ func (m *thereAndBack) stop(t *testing.T) {
 	m.nix.runResult(t)
 }
 
+// busy has an uninstall end in the middle, for a process works in the mount. Nothing hangs, and the
+// next one goes on.
+func (m *thereAndBack) busy(t *testing.T) {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	sits := exec.CommandContext(ctx, "sleep", "1h")
+	sits.Dir = nixRoot
+	try(t, sits.Start())
+	cmd := m.command(t, m.program, "uninstall", "--keep-store")
+	cmd.Stdin = strings.NewReader("y\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "in use, by sleep (process ") {
+		t.Errorf("uninstall in use: %v\n%s", err, out)
+	}
+	m.nix.runResult(t)
+	leave()
+	_ = sits.Wait() // killed
+}
+
 // uninstall keeps the store, and leaves nothing else.
 func (m *thereAndBack) uninstall(t *testing.T, before machine) {
+	m.busy(t)
 	m.nixnfsd(t, "y\n", "uninstall", "--keep-store")
 	kept := []string{setUpHome + "/.local", m.program} // that he has upgraded himself
 	for _, line := range readMachine(t, setUpHome).since(before) {
@@ -240,6 +280,7 @@ func (m *thereAndBack) uninstall(t *testing.T, before machine) {
 func (m *thereAndBack) again(t *testing.T, before machine) {
 	m.nixnfsd(t, "y\n", "setup")
 	m.nixnfsd(t, "", "wait")
+	m.bootstrap(t)
 	m.nix.verify(t)
 	m.nix.runResult(t)
 	m.nixnfsd(t, "y\n", "uninstall", "--delete-store")

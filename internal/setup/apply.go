@@ -107,10 +107,26 @@ func (a *applier) command(ctx context.Context, s Step) error {
 		}
 	}
 	_, err := a.run(ctx, s.Run)
-	if s.Ignore {
+	switch {
+	case s.Ignore:
 		return nil
+	case err != nil && s.IfMounted != "":
+		return inUse(s.IfMounted, err)
 	}
 	return err
+}
+
+// inUse names processes that keep a mount from being unmounted, where the system tells.
+func inUse(dir string, err error) error {
+	const most = 5
+	var names []string
+	for _, user := range mount.Users(dir, most) {
+		names = append(names, user.String())
+	}
+	if names == nil {
+		return err
+	}
+	return fmt.Errorf("%w: it is in use, by %s", err, strings.Join(names, ", "))
 }
 
 func (a *applier) mkdir(s Step) error {
