@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -82,7 +83,12 @@ func (o *statusOptions) looker() (*status.Looker, error) {
 	}
 	keeper := o.keeper.dir(owner)
 	return &status.Looker{
-		Address: checker.Addr, Export: o.export, Table: mount.Table, Check: checker.Check,
+		Address: checker.Addr, Export: o.export, Table: mount.Table,
+		Check: func(ctx context.Context, at netip.AddrPort, export string) (mount.Status, error) {
+			c := *checker
+			c.Addr, c.Export = at, export
+			return c.Check(ctx)
+		},
 		Server: func(ctx context.Context) (metrics.Snapshot, error) {
 			return tell[metrics.Snapshot](ctx, state, statusPath)
 		},

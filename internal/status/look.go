@@ -26,15 +26,15 @@ const (
 
 // Looker looks. Its fields say where, and do the asking.
 type Looker struct {
-	Address netip.AddrPort // where the server is expected
-	Export  string
+	Address netip.AddrPort // where the server is expected: at first, or where it was last
+	Export  string         // likewise
 
 	Server func(context.Context) (metrics.Snapshot, error)
 	Layers func(context.Context) ([]overlay.Layer, error)
 	Keeper func(context.Context) (keep.Status, error)
 	Table  func() ([]mount.Entry, error)
 	// Check looks from outside where the server gives no answer, without touching the mount.
-	Check func(context.Context) (mount.Status, error)
+	Check func(ctx context.Context, at netip.AddrPort, export string) (mount.Status, error)
 
 	asked  time.Time // when keeper and layers were
 	keeper Keeper
@@ -75,6 +75,7 @@ func (l *Looker) inside(r *Report) error {
 	if err != nil {
 		return fmt.Errorf("the server's address: %w", err)
 	}
+	l.Address, l.Export = at, r.Server.Export
 	table, err := l.Table()
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func (l *Looker) inside(r *Report) error {
 
 // outside is for one that has not.
 func (l *Looker) outside(ctx context.Context, r *Report) error {
-	c, err := l.Check(ctx)
+	c, err := l.Check(ctx, l.Address, l.Export)
 	if err != nil {
 		return err
 	}

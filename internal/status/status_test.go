@@ -82,7 +82,7 @@ func looker(n *uint64) *Looker {
 		Layers: func(context.Context) ([]overlay.Layer, error) { return layers()[:1], nil },
 		Keeper: func(context.Context) (keep.Status, error) { return keeper(), nil },
 		Table:  func() ([]mount.Entry, error) { return []mount.Entry{entry}, nil },
-		Check: func(context.Context) (mount.Status, error) {
+		Check: func(context.Context, netip.AddrPort, string) (mount.Status, error) {
 			return mount.Status{State: mount.NotRunning, Summary: "no server answers", MountPoint: "/nix"}, nil
 		},
 	}
@@ -108,7 +108,7 @@ func TestLook(t *testing.T) {
 	check := func(s mount.State, up bool) func(*Looker) {
 		return func(l *Looker) {
 			noServer(control.ErrNotRunning)(l)
-			l.Check = func(context.Context) (mount.Status, error) {
+			l.Check = func(context.Context, netip.AddrPort, string) (mount.Status, error) {
 				return mount.Status{State: s, MountPoint: "/nix", Server: mount.Server{Up: up}}, nil
 			}
 		}
@@ -209,6 +209,21 @@ func TestLookAtTheMountPoint(t *testing.T) {
 	}
 }
 
+// TestLookWhereItWas: a server that is gone is looked for where it was, whatever was said at first.
+func TestLookWhereItWas(t *testing.T) {
+	n := uint64(1)
+	l := looker(&n)
+	l.Address, l.Export = netip.MustParseAddrPort("127.0.0.1:1"), "/other"
+	look(t, l)
+	l.Server = func(context.Context) (metrics.Snapshot, error) { return metrics.Snapshot{}, control.ErrNotRunning }
+	l.Check = func(_ context.Context, at netip.AddrPort, export string) (mount.Status, error) {
+		return mount.Status{Summary: at.String() + export}, nil
+	}
+	if r := look(t, l); r.Summary != "127.0.0.1:12049/nix" || r.Server.Address != "127.0.0.1:12049" {
+		t.Errorf("got %s, %s", r.Summary, r.Server.Address)
+	}
+}
+
 // TestLookFails where the mount table cannot be read, or nobody can look from outside.
 func TestLookFails(t *testing.T) {
 	n := uint64(1)
@@ -219,7 +234,7 @@ func TestLookFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	l.Server = func(context.Context) (metrics.Snapshot, error) { return metrics.Snapshot{}, control.ErrNotRunning }
-	l.Check = func(context.Context) (mount.Status, error) { return mount.Status{}, why }
+	l.Check = func(context.Context, netip.AddrPort, string) (mount.Status, error) { return mount.Status{}, why }
 	if _, err := l.Look(t.Context()); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
