@@ -48,10 +48,10 @@ func TestKernelClient(t *testing.T) {
 		cfg        uml.Config
 		selections []string // of the guest's tests
 	}{
-		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack)$"}},
+		{"user", uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true}, []string{"-test.skip=^(TestNixLower|TestNixLocalOverlay|TestReplays.*|TestTorture|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack|TestDoctor)$"}},
 		// No store belongs to root; and run by root, Nix 2.8 collects the path of a program
 		// that runs, on ext4 too.
-		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack)$"}},
+		{"root", uml.Config{Server: serve, Mount: true}, []string{"-test.skip=^(TestNix.*|TestTorture|TestLoad|TestPauses|TestOver.*|TestOthers.*|TestKeep|TestBootstrap|TestFault.*|TestThereAndBack|TestDoctor)$"}},
 		{
 			"torture",
 			uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000, Mount: true},
@@ -79,6 +79,7 @@ func TestKernelClient(t *testing.T) {
 		{bootstrapped, uml.Config{Server: serve, ServerUID: 1000, TestUID: 1000}, []string{"-test.run=^TestBootstrap$"}},
 		// systemd runs the machine, the server and the keeper.
 		{thereAndBack, uml.Config{ServerUID: 1000, Systemd: true}, []string{"-test.run=^TestThereAndBack$"}},
+		{"doctor", uml.Config{ServerUID: 1000, Systemd: true}, []string{"-test.run=^TestDoctor$"}},
 		{"over", uml.Config{Server: over, ServerUID: 1000, TestUID: 1000, Env: lowers}, []string{"-test.run=^TestOver", fmt.Sprint("-fsx=", *fsxSteps)}},
 		{"faults", uml.Config{Server: over, Env: lowers}, []string{"-test.run=^TestFault", fmt.Sprint("-pause=", *pause)}},
 	}
