@@ -91,4 +91,33 @@ func TestBootstrap(t *testing.T) {
 	if config, err := os.ReadFile(filepath.Join(u.home, ".config/nix/nix.conf")); err != nil || !strings.Contains(string(config), "sandbox = false") {
 		t.Errorf("nix.conf: %q, %v", config, err)
 	}
+	t.Run("import", func(t *testing.T) { importStore(t, s) })
+}
+
+// importStore moves the store away, behind the back of a server that is stopped, and takes it over from
+// there: hard links, database, profile and what was built are as before.
+func importStore(t *testing.T, s *scenario) {
+	s.env = append(s.env, "NIX_CONFIG=experimental-features = nix-command") // which validPaths takes
+	s.run(t, "nix-store", "--optimise")
+	want := s.readStore(t).contents()
+	Control(t, "umount")
+	Control(t, "stop")
+	const old = "/scratch/old"
+	try(t, os.Mkdir(old, 0o755))
+	for _, name := range []string{"store", "var"} {
+		try(t, os.Rename(filepath.Join(Export(t), name), filepath.Join(old, name)))
+	}
+	t.Log(s.run(t, "nixnfsd", "import", "--upper", Export(t), "--state", "/scratch/state", "--from", old))
+	Control(t, "start")
+	Control(t, "mount")
+	s.run(t, "nix-store", "--verify", "--check-contents")
+	store := s.readStore(t)
+	if d := diff(store.contents(), want); d != "" {
+		t.Errorf("the store after the import:\n%s", d)
+	}
+	checkLinks(t, store)
+	s.greets(t, s.home+"/result/bin/hello", s.seed)
+	if got := s.run(t, "nix-env", "-q"); !strings.Contains(got, "nix-2.") {
+		t.Errorf("nix-env -q: got %q, want nix", got)
+	}
 }

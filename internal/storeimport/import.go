@@ -17,6 +17,9 @@ import (
 // Staging is where the copy is before it is whole.
 const Staging = ".nixnfsd-import"
 
+// linksDir is where Nix keeps a name of each file that it has linked.
+const linksDir = ".links"
+
 const (
 	halfMade = "part"
 	source   = "source" // which store the copy is of
@@ -154,8 +157,7 @@ func (i *importer) paths() error {
 	if err != nil {
 		return err
 	}
-	const linksDir = ".links"
-	whole, err := i.resume(store, entries, linksDir)
+	whole, err := i.resume(store, entries)
 	if err != nil {
 		return err
 	}
@@ -173,7 +175,7 @@ func (i *importer) paths() error {
 }
 
 // resume finds what an earlier run has copied, and removes what the old store has no more.
-func (i *importer) resume(store nfstree.Dir, entries []os.DirEntry, linksDir string) (map[string]bool, error) {
+func (i *importer) resume(store nfstree.Dir, entries []os.DirEntry) (map[string]bool, error) {
 	nodes, err := store.List(i.ctx)
 	if err != nil {
 		return nil, err
@@ -251,7 +253,9 @@ func (i *importer) path(store nfstree.Dir, name string) error {
 	if err == nil && info.IsDir() && info.Mode().Perm() != nfstree.Open {
 		err = dir.Chmod(i.ctx, info.Mode().Perm())
 	}
-	i.result.Paths++
+	if name != linksDir {
+		i.result.Paths++
+	}
 	return err
 }
 
