@@ -24,5 +24,7 @@
 //
 // Names are those on the disk: where a file system confuses names, an overlay spells some of them
 // differently (overlay's doc), and what is beneath a directory of a lower that was renamed counts
-// where the lower has it. Of what changes meanwhile some may count and some not.
+// where the lower has it. What a file system shares between copies of one another, as APFS does
+// between clones, counts in each, as it does for du(1). Of what changes meanwhile some may count and
+// some not.
 package du
