@@ -24,11 +24,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run runs the command line and gives the exit code. The signals that ask for
 // an end only end the context. A second interrupt ends the process; SIGTERM does
-// not, since timeout(1) and others send it twice at once.
+// not, since timeout(1) and others send it twice at once. It is taken until the process is gone: to
+// stop that, or even to ignore it from then on, leaves the runtime a moment in which it kills.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
-	defer stop()
-	defer signal.Ignore(syscall.SIGTERM) // until the exit, with whatever is still to come
+	ctx, _ := signal.NotifyContext(context.Background(), endSignals()...)
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	root := newCommand()
 	root.SetArgs(args)

@@ -61,10 +61,11 @@ func TestCompletion(t *testing.T) {
 }
 
 func runScripts(t *testing.T, dir string) {
+	const patience = 20 * time.Minute // for all of them at once, on a machine that has much else to do
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
-		Deadline:            time.Now().Add(time.Minute),
+		Deadline:            time.Now().Add(patience),
 		Setup:               settle,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"appears":   appears,
