@@ -157,6 +157,42 @@ func TestUndoAfterFailure(t *testing.T) {
 	}
 }
 
+// TestUndoAfterKill has the process die before each step is done, when the receipt tells of it already: then all is
+// taken back, at once or after a second run.
+func TestUndoAfterKill(t *testing.T) {
+	for i := range newMachine(t).steps() {
+		for _, again := range []bool{false, true} {
+			m := newMachine(t)
+			steps := m.steps()
+			if err := m.apply(steps[:i]); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.tellOf(steps[i]); err != nil {
+				t.Fatal(err)
+			}
+			if again {
+				if err := m.apply(steps); err != nil {
+					t.Errorf("step %d, again: %v", i, err)
+				}
+			}
+			m.uninstall()
+		}
+	}
+}
+
+// tellOf has the receipt tell of a step that is not done.
+func (m *machine) tellOf(s Step) error {
+	r, err := ReadReceipt(m.receipt)
+	a := &applier{receipt: r, file: m.receipt}
+	switch {
+	case err != nil || s.Run != nil:
+		return err
+	case s.Mode.IsDir():
+		return a.note(Change{Path: s.Path, Dir: true})
+	}
+	return a.noteFile(s)
+}
+
 // TestUndoOfHalf has files go that setup made.
 func TestUndoOfHalf(t *testing.T) {
 	m := newMachine(t)
