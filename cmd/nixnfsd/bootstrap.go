@@ -190,7 +190,15 @@ func (b *bootstrapping) configure(ctx context.Context, u *bootstrap.Unpacked) er
 	if err != nil {
 		return err
 	}
-	apart, err := bootstrap.LinkVar(ctx, b.access.tree, dir)
+	receipt, err := b.receipt()
+	if err != nil {
+		return err
+	}
+	apart := false
+	err = setup.NoteStore(receipt, dir, func() (err error) {
+		apart, err = bootstrap.LinkVar(ctx, b.access.tree, dir)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -237,12 +245,6 @@ func (b *bootstrapping) writeConfig(ctx context.Context, settings []bootstrap.Se
 		fmt.Fprintf(b.stdout, "  %s = %s\n      %s\n", s.Name, s.Value, s.Why)
 	}
 	return nil
-}
-
-// receipt is the user's.
-func (b *bootstrapping) receipt() (string, error) {
-	p, err := b.places()
-	return (&setup.Config{State: p.state}).UserReceipt(), err
 }
 
 // missingDirs are the steps that make a directory and those above it.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nixnfsd/nixnfsd/internal/progress"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
 	"github.com/nixnfsd/nixnfsd/internal/storeimport"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
@@ -58,6 +59,10 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 	if err != nil {
 		return err
 	}
+	receipt, err := o.receipt()
+	if err != nil {
+		return err
+	}
 	access, err := o.reach(ctx, a.stderr)
 	if err != nil {
 		return err
@@ -67,7 +72,11 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 		return err
 	}
 	bar := progress.New(a.stderr, "import", 0)
-	imported, err := storeimport.Import(ctx, access.tree, storeimport.Options{From: from, Var: varDir, Read: bar.Reader, File: bar.File})
+	var imported *storeimport.Imported
+	err = setup.NoteStore(receipt, varDir, func() (err error) {
+		imported, err = storeimport.Import(ctx, access.tree, storeimport.Options{From: from, Var: varDir, Read: bar.Reader, File: bar.File})
+		return err
+	})
 	bar.Done()
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfstree"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
 
 // storeAccess is a way into a store by the server that has it, mounted or not. Where none runs one runs
@@ -81,6 +82,12 @@ func (o *dirOptions) apart(given string) (string, error) {
 		given = filepath.Join(p.data, "var")
 	}
 	return filepath.Abs(given)
+}
+
+// receipt is the user's.
+func (o *dirOptions) receipt() (string, error) {
+	p, err := o.places()
+	return (&setup.Config{State: p.state}).UserReceipt(), err
 }
 
 // serveHere runs a server in this process, on a port that nobody knows.

@@ -194,6 +194,37 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestNoteStore(t *testing.T) {
+	home := t.TempDir()
+	receipt, fresh, there, never := filepath.Join(home, "setup.json"), filepath.Join(home, "fresh"), filepath.Join(home, "there"), filepath.Join(home, "never")
+	note := func(dir string, makeIt func() error) {
+		t.Helper()
+		if err := NoteStore(receipt, dir, makeIt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mkdir := func(dir string) func() error {
+		return func() error { return os.MkdirAll(dir, 0o755) }
+	}
+	if note(there, mkdir(there)); !absent(receipt) {
+		t.Error("there is a receipt, and nothing was set up")
+	}
+	if err := Amend(receipt, func(r *Receipt) { r.Store = []string{home} }); err != nil {
+		t.Fatal(err)
+	}
+	note(fresh, mkdir(fresh))
+	note(there, mkdir(there))
+	note(never, func() error { return nil })
+	r, err := ReadReceipt(receipt)
+	if err != nil || !slices.Equal(r.Store, []string{home, fresh}) {
+		t.Errorf("got %q, %v", r.Store, err)
+	}
+	failure := errors.New("no")
+	if err := NoteStore(receipt, never, func() error { return failure }); !errors.Is(err, failure) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestUndoOfStore has the user's own directory hold the receipt too, and be left by a first uninstall that keeps
 // the store.
 func TestUndoOfStore(t *testing.T) {

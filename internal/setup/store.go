@@ -10,10 +10,14 @@ import (
 	"syscall"
 )
 
-// storeDirs are the server's own directories, which hold the store and what the server knows
-// of it.
+// storeDirs are the server's own directories, which hold the store, what the server knows of it, and
+// /nix/var where bootstrap has put that on a native disk.
 func (c *Config) storeDirs() []string {
-	return []string{c.Layout.Upper, c.Layout.Work, c.Layout.State}
+	dirs := []string{c.Layout.Upper, c.Layout.Work, c.Layout.State}
+	if c.Data != "" {
+		dirs = append(dirs, filepath.Join(c.Data, "var"))
+	}
+	return dirs
 }
 
 // Ours are those of the server's directories that hold nothing but what it puts there, so that
@@ -23,6 +27,20 @@ func (c *Config) Ours(s *Seen) []string {
 		standard := dir == c.State || filepath.Dir(dir) == c.Data
 		return dir == "" || within(c.Home, dir) || s.Full[dir] && !standard && !s.Noted[dir]
 	})
+}
+
+// NoteStore has a user's receipt tell of one more directory of the store, if it tells of any, where it is
+// made that makes it.
+func NoteStore(file, dir string, makeIt func() error) error {
+	before := !absent(dir)
+	if err := makeIt(); err != nil || before || absent(dir) {
+		return err
+	}
+	r, err := ReadReceipt(file)
+	if err != nil || len(r.Store) == 0 {
+		return err
+	}
+	return Amend(file, func(r *Receipt) { r.Store = union(r.Store, dir) })
 }
 
 // within reports whether a path is a directory or lies in it.
