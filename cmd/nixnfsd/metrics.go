@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	stdlog "log"
 	"net"
 	"os"
-	"path/filepath"
 
 	"github.com/sirupsen/logrus"
 
@@ -24,22 +22,13 @@ type meters struct {
 	done     chan struct{} // closed when none is
 }
 
-// newMeters checks the flag, "" for none. A socket in the mount would have the server wait for itself.
-func newMeters(flag string, l mount.Layout, o *orders, log *logrus.Logger) (*meters, error) {
-	if flag == "" {
-		return nil, nil
+// newMeters gives nil where no metrics are asked for.
+func newMeters(opts *offerOptions, l mount.Layout, o *orders, log *logrus.Logger) (*meters, error) {
+	a, err := opts.metricsAddress(l)
+	if a == nil || err != nil {
+		return nil, err
 	}
-	a, err := metrics.ParseAddress(flag)
-	if err == nil && a.Socket != "" {
-		var in bool
-		if in, err = l.Mounted(filepath.Dir(a.Socket)); in {
-			err = fmt.Errorf("it leads into the mount point %s: give a path outside it", l.MountPoint)
-		}
-	}
-	if err != nil {
-		return nil, usage(fmt.Errorf("--metrics %q: %w", flag, err))
-	}
-	return &meters{address: a, snapshot: o.snapshot, log: log, done: make(chan struct{})}, nil
+	return &meters{address: *a, snapshot: o.snapshot, log: log, done: make(chan struct{})}, nil
 }
 
 // take listens, or goes on with a predecessor's socket. A server that cannot serves all the same:

@@ -32,10 +32,9 @@ const drainTime = 15 * time.Second
 type serveOptions struct {
 	address
 	dirOptions
+	offerOptions
 	logOptions
-	readOnly  bool
-	shareRead bool
-	metrics   string
+	readOnly bool
 }
 
 func newServeCommand() *cobra.Command {
@@ -57,8 +56,7 @@ puts another program in its place.`,
 	opts.dirOptions.add(flags)
 	opts.address.add(flags)
 	flags.BoolVar(&opts.readOnly, "read-only", false, "let nothing be changed")
-	flags.BoolVar(&opts.shareRead, "share-read", false, "let the machine's other users read what the modes let them")
-	flags.StringVar(&opts.metrics, "metrics", "", "give Prometheus's metrics to you and root at a loopback `ADDRESS:PORT`, or at unix:PATH")
+	opts.offerOptions.add(flags)
 	opts.logOptions.add(flags)
 	flags.SortFlags = false
 	return cmd
@@ -118,7 +116,7 @@ func newDaemon(opts *serveOptions, stdout, stderr io.Writer) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{opts: opts, addr: addr, layout: layout, log: log, stdout: stdout, orders: newOrders(log)}
-	d.meters, err = newMeters(opts.metrics, layout, d.orders, log)
+	d.meters, err = newMeters(&opts.offerOptions, layout, d.orders, log)
 	return d, err
 }
 

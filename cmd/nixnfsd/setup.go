@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/mount"
 )
 
 type setupOptions struct {
 	address
 	dirOptions
+	offerOptions
 	dryRun bool
 }
 
@@ -39,6 +42,7 @@ Exit code 3: something is in the way, such as another Nix; nothing was touched.`
 	}
 	opts.address.add(cmd.Flags())
 	opts.dirOptions.add(cmd.Flags())
+	opts.offerOptions.add(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.dryRun, "dry-run", false, "show what would be done, and do nothing")
 	cmd.Flags().SortFlags = false
 	return cmd
@@ -99,9 +103,13 @@ func (o *setupOptions) config() (*setup.Config, error) {
 		return nil, err
 	}
 	dirs, err := o.dirFlags()
+	if err != nil {
+		return nil, err
+	}
+	offers, err := o.offerOptions.flags(mount.Layout{MountPoint: o.export})
 	return &setup.Config{
 		System: runtime.GOOS, UID: os.Getuid(), Home: home, Configs: configs, Data: p.data, State: p.state,
-		Program: program, Addr: addr, Export: o.export, Dirs: dirs,
+		Program: program, Addr: addr, Export: o.export, Flags: slices.Concat(dirs, offers),
 	}, err
 }
 

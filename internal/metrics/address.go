@@ -32,3 +32,11 @@ func ParseAddress(s string) (a Address, err error) {
 	}
 	return a, nil
 }
+
+// String is what ParseAddress reads.
+func (a Address) String() string {
+	if a.Socket != "" {
+		return "unix:" + a.Socket
+	}
+	return a.TCP.String()
+}

@@ -22,7 +22,7 @@ type Config struct {
 	Program string // absolute path of this program
 	Addr    netip.AddrPort
 	Export  string       // and mount point
-	Dirs    []string     // flags of serve that name directories, absolute
+	Flags   []string     // other flags of serve, with absolute paths
 	Layout  mount.Layout // what the server has then, with every symbolic link followed
 }
 
@@ -53,7 +53,7 @@ func (c *Config) RootReceipt() string { return c.places().receipt }
 
 // serveArgs is the command line of the server.
 func (c *Config) serveArgs() []string {
-	return slices.Concat([]string{c.Program, "serve", "--listen", c.Addr.String(), "--export", c.Export}, c.Dirs)
+	return slices.Concat([]string{c.Program, "serve", "--listen", c.Addr.String(), "--export", c.Export}, c.Flags)
 }
 
 // keeperRun is the name of the directory of the keeper's socket, beneath /run.

@@ -28,7 +28,7 @@ func macConfig() *Config {
 func linuxConfig() *Config {
 	return &Config{
 		System: "linux", UID: 1000, Home: "/home/you", Configs: "/home/you/.config", State: "/home/you/.local/state/nixnfsd",
-		Program: "/home/you/bin/nixnfsd", Addr: netip.MustParseAddrPort("127.0.0.1:12049"), Export: "/nix", Dirs: []string{"--lower", "/srv/my nix"},
+		Program: "/home/you/bin/nixnfsd", Addr: netip.MustParseAddrPort("127.0.0.1:12049"), Export: "/nix", Flags: []string{"--lower", "/srv/my nix"},
 		Data:   "/home/you/.local/share/nixnfsd",
 		Layout: mount.Layout{Upper: "/home/you/.local/share/nixnfsd/upper", Work: "/home/you/.local/share/nixnfsd/work", State: "/home/you/.local/state/nixnfsd"},
 	}
