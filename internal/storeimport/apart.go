@@ -14,8 +14,10 @@ import (
 
 // copyApart copies var into a directory of the disk, which appears when it is whole.
 func (i *importer) copyApart(from string) error {
-	_, err := i.staging.Lookup(i.ctx, apart)
-	ours := err == nil // an earlier run's, of which not all appeared
+	ours, err := i.isOurs()
+	if err != nil {
+		return err
+	}
 	if entries, err := os.ReadDir(i.o.Var); err == nil && len(entries) > 0 && !ours {
 		return fmt.Errorf("%s is not empty", i.o.Var)
 	}
@@ -30,7 +32,7 @@ func (i *importer) copyApart(from string) error {
 		return err
 	}
 	if !ours {
-		if _, err := i.staging.Write(i.ctx, apart, nfstree.Data, strings.NewReader("")); err != nil {
+		if err := i.claim(); err != nil {
 			return err
 		}
 	}
@@ -38,6 +40,32 @@ func (i *importer) copyApart(from string) error {
 		return err
 	}
 	return os.Rename(part, i.o.Var)
+}
+
+// isOurs tells whether Options.Var was what an earlier run copied to, of which not all appeared. Another
+// directory may hold anything.
+func (i *importer) isOurs() (bool, error) {
+	n, err := i.staging.Lookup(i.ctx, apart)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	var dir strings.Builder
+	if err == nil {
+		err = n.Read(i.ctx, &dir)
+	}
+	return dir.String() == i.o.Var, err
+}
+
+// claim notes that what is in Options.Var is a copy from now on.
+func (i *importer) claim() error {
+	err := i.staging.RemoveAll(i.ctx, apart)
+	if err == nil {
+		_, err = i.staging.Write(i.ctx, apart, nfstree.Data, strings.NewReader(i.o.Var))
+	}
+	if err == nil {
+		err = i.tree.Commit(i.ctx)
+	}
+	return err
 }
 
 // nfsOpen is the mode of the directories of var.

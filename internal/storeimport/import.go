@@ -23,7 +23,7 @@ const linksDir = ".links"
 const (
 	halfMade = "part"
 	source   = "source" // which store the copy is of
-	apart    = "apart"  // there when Options.Var may hold a copy
+	apart    = "apart"  // the Options.Var that may hold a copy
 )
 
 // Options say what is to be imported, and who is told of it.

@@ -276,6 +276,35 @@ func TestVarApart(t *testing.T) {
 	}
 }
 
+// TestVarElsewhereAfterwards ends a run after var was copied, and gives the next one another directory,
+// which somebody has something in.
+func TestVarElsewhereAfterwards(t *testing.T) {
+	s := newScene(t)
+	o := s.options()
+	o.Var = filepath.Join(t.TempDir(), "var")
+	blocked := filepath.Join(s.upper, storeimport.Staging, "var")
+	o.File = func() { _ = os.Mkdir(blocked, 0o755) } // in the way of the link, which comes last
+	if _, err := storeimport.Import(t.Context(), s.tree, o); err == nil {
+		t.Fatal("the first run was not ended")
+	}
+	s.must(os.Remove(blocked))
+	first := o.Var
+	o = s.options()
+	o.Var = t.TempDir()
+	mine := filepath.Join(o.Var, "mine")
+	s.must(os.WriteFile(mine, nil, 0o644))
+	if _, err := storeimport.Import(t.Context(), s.tree, o); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Fatalf("what somebody had there: %v", err)
+	}
+	o.Var = first
+	_, err := storeimport.Import(t.Context(), s.tree, o)
+	s.must(err)
+	s.checkDatabase(filepath.Join(first, "nix/db/db.sqlite"))
+}
+
 func TestRefused(t *testing.T) {
 	tests := []struct {
 		name string
