@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -48,11 +49,15 @@ func (p *patient) rights(d Dir) {
 	openName, foreignName := d.names()
 	if uid := p.Setup.UID; uid != 0 && d.UID != uid {
 		what := fmt.Sprintf("the %s directory %s belongs to uid %d, and this is run by uid %d", d.Use, d.Path, d.UID, uid)
+		mend := "choose another directory"
+		if p.atHome(d.Path) {
+			mend = "have it given to you: sudo chown -hR " + strconv.Itoa(uid) + " " + shell.Quote(d.Path) + "; or " + mend
+		}
 		var fix []setup.Step
-		if d.UID == 0 && d.Use != "upper" { // the server was once run with sudo
+		if d.UID == 0 && d.Use != "upper" && p.atHome(d.Path) { // the server was once run with sudo
 			fix = []setup.Step{run(true, "it is nobody's but the server's", "/bin/chown", "-hR", strconv.Itoa(uid), d.Path)}
 		}
-		p.add(foreignName, what, "have it given to you: sudo chown -hR "+strconv.Itoa(uid)+" "+shell.Quote(d.Path)+"; or choose another", fix...)
+		p.add(foreignName, what, mend, fix...)
 		return
 	}
 	open, who, mode := d.Mode&0o022, "others", "go-w"
@@ -65,6 +70,12 @@ func (p *patient) rights(d Dir) {
 	if d.Key != nil {
 		p.key(d)
 	}
+}
+
+// atHome reports whether a path is in the user's home: what a flag names elsewhere may be root's for good.
+func (p *patient) atHome(path string) bool {
+	in, err := filepath.Rel(p.Setup.Home, path)
+	return err == nil && in != "." && filepath.IsLocal(in)
 }
 
 // keySize is that of the key of the file handles.

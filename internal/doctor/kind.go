@@ -175,7 +175,7 @@ const (
 	remounts = "mounts it anew, where nobody works in it"
 	writes   = "does what setup would, where the flags are those of then"
 	narrows  = "takes that right away"
-	gives    = "gives it to you, where it is root's"
+	gives    = "gives it to you, where it is root's and in your home"
 )
 
 // Table is the kinds for people, in Markdown.

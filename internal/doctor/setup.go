@@ -3,7 +3,6 @@ package doctor
 import (
 	"crypto/sha256"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -156,7 +155,7 @@ func (p *patient) obstacleFix(o mount.Problem) []setup.Step {
 	}
 	var steps []setup.Step
 	for _, dir := range p.Machine.Loose {
-		if filepath.IsAbs(dir) && strings.Contains(o.What, " "+dir+",") {
+		if p.Setup.MayTighten(p.Machine, dir) && strings.Contains(o.What, " "+dir+",") {
 			steps = append(steps,
 				run(true, "root's alone", "/bin/chown", "root", dir),
 				run(true, "root's alone", "/bin/chmod", "go-w", dir))

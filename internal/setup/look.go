@@ -168,6 +168,9 @@ func (s *Seen) lookAbove(file string, roots bool) {
 		s.Dirs[dir] = err == nil && info.IsDir()
 		if roots && s.Dirs[dir] && loose(info) && !slices.Contains(s.Loose, dir) {
 			s.Loose = append(s.Loose, dir)
+			if info.Mode()&fs.ModeSticky != 0 {
+				s.Sticky = append(s.Sticky, dir)
+			}
 		}
 		if dir == filepath.Dir(dir) {
 			return

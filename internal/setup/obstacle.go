@@ -51,7 +51,11 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 		add(Fstab, "/etc/fstab mounts something else there: "+line, "remove that line if it is no longer needed, or choose another --export")
 	}
 	for _, dir := range s.Loose {
-		add(LooseDirectory, "others than root may change what is in "+dir+", above what root runs or mounts on", "run: sudo chown root "+shell.Quote(dir)+" && sudo chmod go-w "+shell.Quote(dir)+", or choose another --export")
+		mend := "choose another --export"
+		if c.MayTighten(s, dir) {
+			mend = "run: sudo chown root " + shell.Quote(dir) + " && sudo chmod go-w " + shell.Quote(dir) + ", or " + mend
+		}
+		add(LooseDirectory, "others than root may change what is in "+dir+", above what root runs or mounts on", mend)
 	}
 	if uid := keeperOwner(s.Files[c.places().keeper]); uid != "" && uid != strconv.Itoa(c.UID) {
 		add(KeeperOfAnotherUser, "a keeper is set up for another user, uid "+uid, "have that user run nixnfsd uninstall first")
@@ -63,6 +67,12 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 		return append(found, macObstacles(c, s)...)
 	}
 	return append(found, linuxObstacles(c, s)...)
+}
+
+// MayTighten reports whether a loose directory can become root's alone: neither one that everybody needs,
+// as /tmp is, nor the user's own.
+func (c *Config) MayTighten(s *Seen, dir string) bool {
+	return !within(dir, c.Home) && !slices.Contains(s.Sticky, dir)
 }
 
 func pointObstacles(c *Config, s *Seen) []mount.Problem {

@@ -25,6 +25,8 @@ type Seen struct {
 	InMount bool // the program, or a link on the way to it, leads into the mount
 	// Loose are directories above root's files that others than root may change.
 	Loose []string
+	// Sticky are those of them in which each may have files of his own, as /tmp is (chmod(2), S_ISVTX).
+	Sticky []string
 	// NoManager is why the user's manager does not answer; UnitPath is where it looks for units.
 	NoManager string
 	UnitPath  []string
