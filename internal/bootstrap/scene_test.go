@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/integration/nixtarball"
@@ -29,6 +30,7 @@ type scene struct {
 	upper string
 	tree  *nfstree.Tree
 	wrote int // files, by the last unpack
+	stop  func()
 }
 
 func newScene(t *testing.T) *scene {
@@ -38,17 +40,32 @@ func newScene(t *testing.T) *scene {
 	for _, name := range []string{"upper", "state"} {
 		s.must(os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
+	s.serve()
+	t.Cleanup(func() {
+		s.stop()
+		s.must(exec.Command("chmod", "-R", "u+w", s.upper).Run())
+	})
+	return s
+}
+
+// serve starts a server, which stop ends.
+func (s *scene) serve() {
+	s.t.Helper()
+	dir := filepath.Dir(s.upper)
 	fsys, err := overlay.Open(overlay.Options{Upper: s.upper, Work: filepath.Join(dir, "work"), State: filepath.Join(dir, "state")})
 	s.must(err)
 	server, err := testserver.Serve(nfs.Options{FS: fsys})
 	s.must(err)
-	s.tree, err = nfstree.Dial(t.Context(), server.Addr, testserver.Export)
+	s.tree, err = nfstree.Dial(s.t.Context(), server.Addr, testserver.Export)
 	s.must(err)
-	t.Cleanup(func() {
-		s.must(errors.Join(s.tree.Close(), server.Stop(), fsys.Close()))
-		s.must(exec.Command("chmod", "-R", "u+w", s.upper).Run())
+	tree := s.tree
+	s.stop = sync.OnceFunc(func() {
+		err := errors.Join(server.Stop(), fsys.Close())
+		_ = tree.Close() // the server has closed it
+		if err != nil {
+			s.t.Error(err)
+		}
 	})
-	return s
 }
 
 func (s *scene) must(err error) {

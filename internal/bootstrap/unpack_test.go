@@ -131,6 +131,25 @@ func TestAnyEnd(t *testing.T) {
 	}
 }
 
+// TestServerEnds has the server end in the middle, and another one come: the next run goes on.
+func TestServerEnds(t *testing.T) {
+	s, ball := newScene(t), tarball()
+	b := packed(t, ball, nil)
+	for _, at := range []int{len(b) / 3, len(b) / 2, len(b) - 1} {
+		_, err := s.unpack(t.Context(), io.MultiReader(bytes.NewReader(b[:at]), &interrupter{s.stop}, bytes.NewReader(b[at:])))
+		var format *bootstrap.FormatError
+		if err == nil || errors.As(err, &format) {
+			t.Errorf("at %d: got %v", at, err)
+		}
+		s.serve()
+	}
+	_, err := s.unpack(t.Context(), bytes.NewReader(b))
+	s.must(err)
+	if d := cmp.Diff(canonical(ball), s.store()); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
 // TestResume does not do again what was whole.
 func TestResume(t *testing.T) {
 	s, ball := newScene(t), tarball()

@@ -107,7 +107,9 @@ func (b *Bar) line(width int, took time.Duration) string {
 	if b.total > 0 {
 		text = fmt.Sprintf("%3d %%  %s of %s", min(100, bytes*100/b.total), text, Bytes(b.total))
 	}
-	text += fmt.Sprintf("  %d files", files)
+	if files > 0 {
+		text += fmt.Sprintf("  %d files", files)
+	}
 	const settled = 3 * time.Second // before that nobody can tell how long it takes
 	if left := b.left(bytes, took); took > settled && left > 0 {
 		text += fmt.Sprintf("  %s left", left)
