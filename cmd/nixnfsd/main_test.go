@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +72,7 @@ func runScripts(t *testing.T, dir string) {
 			"appears":   appears,
 			"exits":     exits,
 			"listen":    listenHere,
+			"publish":   publish,
 			"ready":     ready,
 			"scrape":    scrape,
 			"shape":     shape,
@@ -173,6 +175,16 @@ func listenHere(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(l.Close()) })
 	ts.Setenv("ADDR", l.Addr().String())
+}
+
+// publish is the command "publish DIR": this process serves the files of a directory by HTTP, at URL.
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: publish DIR")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("URL", server.URL)
 }
 
 // tarball is the command "tarball SYSTEM": it writes a small binary tarball of Nix, which
