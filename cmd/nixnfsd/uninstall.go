@@ -56,6 +56,11 @@ func runUninstall(ctx context.Context, opts *uninstallOptions, a *actor) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range setup.Obstacles(config, seen) {
+		if p.Name == setup.KeeperOfAnotherUser {
+			return fmt.Errorf("nothing was touched: %s: %s", p.What, p.Mend)
+		}
+	}
 	root, rootErr := setup.ReadReceipt(config.RootReceipt())
 	user, userErr := setup.ReadReceipt(config.UserReceipt())
 	now := setup.Digests{}
