@@ -24,6 +24,7 @@ func checkHost() error {
 		{"dpkg-deb", "dpkg"},
 		{"bash", "bash"},
 		{"tar", "tar"},
+		{"xz", "xz-utils"},
 		{"taskset", "util-linux"},
 		{"gcc", "gcc and libc6-dev"},
 		{"/sbin/mke2fs", "e2fsprogs"},
