@@ -231,6 +231,6 @@ func (o *checkOptions) print(w io.Writer, r *doctor.Report) error {
 		enc.SetEscapeHTML(false)
 		return enc.Encode(r)
 	}
-	_, err := io.WriteString(w, r.Text())
+	_, err := io.WriteString(w, plain(r.Text()))
 	return err
 }

@@ -35,7 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if message := errorMessage(err, helpFor(cmd)); message != "" {
-		fmt.Fprintf(stderr, "nixnfsd: %s\n", message)
+		fmt.Fprintf(stderr, "nixnfsd: %s\n", plain(message))
 	}
 	return exitCode(err)
 }

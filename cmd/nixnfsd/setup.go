@@ -62,7 +62,7 @@ func runSetup(ctx context.Context, opts *setupOptions, a *actor) error {
 	}
 	obstacles := setup.Obstacles(config, seen)
 	for _, p := range obstacles {
-		fmt.Fprintf(a.stdout, "problem: %s\n   mend: %s\n", p.What, p.Mend)
+		a.say("problem: " + p.What + "\n   mend: " + p.Mend)
 	}
 	if len(obstacles) > 0 && !opts.dryRun {
 		return &exitError{code: exitProblems, err: setup.ErrObstacles}
