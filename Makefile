@@ -46,7 +46,7 @@ check-cross: ## build the command for each platform
 release: ## VERSION=v0.1.0: archives for each platform, their sums and a Homebrew formula, in dist/release
 	@go run ./internal/release -version "$(VERSION)"
 
-release-check: ## that each platform's archive has the same bytes when it is made elsewhere; some minutes
+release-check: ## that each platform's archive has the same bytes when it is made again, with everything compiled anew
 	@go test ./internal/release -run TestSameBytes -count 1 -v -all
 
 packages: ## install the Debian packages that the tests need, where they are missing
