@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -226,10 +225,7 @@ func checkResult(r *doctor.Report) error {
 
 func (o *checkOptions) print(w io.Writer, r *doctor.Report) error {
 	if o.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(r)
+		return printJSON(w, r)
 	}
 	_, err := io.WriteString(w, plain(r.Text()))
 	return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,8 +112,7 @@ func count(ctx context.Context, stderr io.Writer, o du.Options) (*du.Usage, erro
 func (o *duOptions) where(ctx context.Context) (layersAnswer, error) {
 	var a layersAnswer
 	err := o.order(ctx, http.MethodGet, layersPath, &a)
-	var exit *exitError
-	if err == nil || !errors.As(err, &exit) || exit.code != exitNotRunning {
+	if exitCode(err) != exitNotRunning {
 		return a, err
 	}
 	l, err := o.resolve(defaultExport)
@@ -200,11 +198,4 @@ func newDuReport(t *du.Table, u *du.Usage) *duReport {
 	}
 	r.More = duMore{len(u.Entries) - shown, u.Rest(shown)}
 	return r
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

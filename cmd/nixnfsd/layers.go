@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -140,10 +139,7 @@ func (r *layersReport) count(ctx context.Context) {
 func (o *layersOptions) print(w io.Writer, r *layersReport) error {
 	var err error
 	if o.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(r)
+		err = printJSON(w, r)
 	} else {
 		_, err = io.WriteString(w, r.text())
 	}

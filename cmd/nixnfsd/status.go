@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -129,10 +128,7 @@ func (o *statusOptions) once(cmd *cobra.Command, l *status.Looker) error {
 func (o *statusOptions) print(cmd *cobra.Command, r *status.Report) error {
 	w := cmd.OutOrStdout()
 	if o.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(r)
+		return printJSON(w, r)
 	}
 	var h status.History
 	h.Add(*r)

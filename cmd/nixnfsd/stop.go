@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -58,8 +57,7 @@ func stop(ctx context.Context, a *actor, force bool) error {
 func unmountFirst(ctx context.Context, c *setup.Config, a *actor, force bool) error {
 	var keeper keeperOptions
 	s, err := keeper.order(ctx, unmountPath, unmountArg{Force: force})
-	var exit *exitError
-	if errors.As(err, &exit) && exit.code == exitNotRunning {
+	if exitCode(err) == exitNotRunning {
 		return withoutKeeper(c, force)
 	}
 	if err == nil {
