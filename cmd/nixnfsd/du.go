@@ -7,15 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/nixnfsd/nixnfsd/internal/du"
 	"github.com/nixnfsd/nixnfsd/internal/progress"
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -72,7 +71,7 @@ func (o *duOptions) run(cmd *cobra.Command, args []string) error {
 			return usage(err)
 		}
 	}
-	t := &du.Table{Path: path.Join(where.Export, within), Top: o.top, Width: terminalWidth(cmd.OutOrStdout())}
+	t := &du.Table{Path: path.Join(where.Export, within), Top: o.top, Width: terminal.Columns(cmd.OutOrStdout())}
 	for _, l := range where.Layers {
 		t.Kinds = append(t.Kinds, l.Kind)
 		t.Layers = append(t.Layers, l.Path)
@@ -140,19 +139,6 @@ func inExport(p, export string) (string, error) {
 		return ".", nil
 	}
 	return within[1:], nil
-}
-
-// terminalWidth is how many columns w has, 0 where it is no terminal.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }
 
 // duReport is what the verb prints as JSON. Lists of bytes are in the order of the layers.

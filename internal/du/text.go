@@ -3,10 +3,10 @@ package du
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/rivo/uniseg"
 
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/internal/units"
 )
 
@@ -131,12 +131,7 @@ func glyph(layer int) string {
 
 // fit has a name fit the line behind what is used of it, and shows what a terminal would act upon as "?".
 func (t *Table) fit(name string, used int) string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return '?'
-		}
-		return r
-	}, name)
+	name = terminal.Plain(name)
 	if t.Width == 0 {
 		return name
 	}
@@ -151,22 +146,7 @@ func shorten(name string, width int) string {
 	}
 	const gap = "…"
 	head, tail := (width-1)/2, width-1-(width-1)/2
-	return first(name, head) + gap + last(name, tail)
-}
-
-// first is as much of the beginning as fits.
-func first(s string, width int) string {
-	end, state := 0, -1
-	for rest := s; rest != ""; {
-		var cluster string
-		var w int
-		cluster, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if width -= w; width < 0 {
-			break
-		}
-		end += len(cluster)
-	}
-	return s[:end]
+	return terminal.Cut(name, head) + gap + last(name, tail)
 }
 
 // last is as much of the end as fits.

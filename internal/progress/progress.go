@@ -4,13 +4,13 @@ package progress
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
+	"github.com/nixnfsd/nixnfsd/internal/units"
 )
 
 // interval is between two drawings.
@@ -31,7 +31,7 @@ type Bar struct {
 // New begins to draw on w, where that is a terminal, for as many bytes as there will be; 0 where that
 // is not known.
 func New(w io.Writer, label string, total int64) *Bar {
-	b := &Bar{out: w, width: func() int { return width(w) }, label: label, total: total, stop: make(chan struct{})}
+	b := &Bar{out: w, width: func() int { return terminal.Columns(w) }, label: label, total: total, stop: make(chan struct{})}
 	b.begin()
 	return b
 }
@@ -40,23 +40,6 @@ func (b *Bar) begin() {
 	if b.width() > 0 {
 		b.done.Go(b.draw)
 	}
-}
-
-// width is how many columns a terminal has.
-func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0
-	}
-	const usual = 80 // where the terminal does not tell
-	if size.Col == 0 {
-		return usual
-	}
-	return int(size.Col)
 }
 
 // Reader counts what is read of r.
@@ -103,9 +86,9 @@ func (b *Bar) draw() {
 // line is what is drawn. It leaves the last column free, where some terminals begin a new line.
 func (b *Bar) line(width int, took time.Duration) string {
 	bytes, files := b.bytes.Load(), b.files.Load()
-	text := Bytes(bytes)
+	text := units.Bytes(uint64(bytes))
 	if b.total > 0 {
-		text = fmt.Sprintf("%3d %%  %s of %s", min(100, bytes*100/b.total), text, Bytes(b.total))
+		text = fmt.Sprintf("%3d %%  %s of %s", min(100, bytes*100/b.total), text, units.Bytes(uint64(b.total)))
 	}
 	if files > 0 {
 		text += fmt.Sprintf("  %d files", files)
@@ -130,18 +113,4 @@ func (b *Bar) left(bytes int64, took time.Duration) time.Duration {
 		return 0
 	}
 	return time.Duration(float64(took) * float64(b.total-bytes) / float64(bytes)).Round(time.Second)
-}
-
-// Bytes spells a number of bytes for people.
-func Bytes(n int64) string {
-	const kilo = 1000
-	if n < kilo {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), 0
-	for f >= kilo && unit < len("kMGT") {
-		f /= kilo
-		unit++
-	}
-	return fmt.Sprintf("%.1f %cB", f, "kMGT"[unit-1])
 }

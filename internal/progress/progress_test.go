@@ -19,13 +19,13 @@ func TestLine(t *testing.T) {
 		took         time.Duration
 		want         string
 	}{
-		{"begin", 80, 0, 28_000_000, 7, 0, "unpack  [                                     ]    0 %  0 B of 28.0 MB  7 files"},
-		{"half", 80, 14_000_000, 28_000_000, 7, time.Second, "unpack  [################                 ]   50 %  14.0 MB of 28.0 MB  7 files"},
-		{"long", 80, 7_000_000, 28_000_000, 7, 10 * time.Second, "unpack  [######                  ]   25 %  7.0 MB of 28.0 MB  7 files  30s left"},
-		{"wide", 200, 28_000_000, 28_000_000, 7, time.Second, "unpack  [" + strings.Repeat("#", 40) + "]  100 %  28.0 MB of 28.0 MB  7 files"},
-		{"narrow", 40, 14_000_000, 28_000_000, 7, time.Second, "unpack   50 %  14.0 MB of 28.0 MB  7 fi"},
-		{"download", 80, 1_500, 0, 0, time.Second, "unpack  1.5 kB"},
-		{"unknown", 80, 1_500, 0, 7, time.Minute, "unpack  1.5 kB  7 files"},
+		{"begin", 80, 0, 28 << 20, 7, 0, "unpack  [                                ]    0 %  0 bytes of 28.0 MiB  7 files"},
+		{"half", 80, 14 << 20, 28 << 20, 7, time.Second, "unpack  [###############                ]   50 %  14.0 MiB of 28.0 MiB  7 files"},
+		{"long", 80, 7 << 20, 28 << 20, 7, 10 * time.Second, "unpack  [#####                 ]   25 %  7.0 MiB of 28.0 MiB  7 files  30s left"},
+		{"wide", 200, 28 << 20, 28 << 20, 7, time.Second, "unpack  [" + strings.Repeat("#", 40) + "]  100 %  28.0 MiB of 28.0 MiB  7 files"},
+		{"narrow", 40, 14 << 20, 28 << 20, 7, time.Second, "unpack   50 %  14.0 MiB of 28.0 MiB  7 "},
+		{"download", 80, 1536, 0, 0, time.Second, "unpack  1.5 KiB"},
+		{"unknown", 80, 1536, 0, 7, time.Minute, "unpack  1.5 KiB  7 files"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
-// terminal is a pseudo-terminal, and what was written to it.
-type terminal struct {
+// pty is a pseudo-terminal, and what was written to it.
+type pty struct {
 	*os.File // what the program has
 	keys     *os.File
 
@@ -22,7 +22,7 @@ type terminal struct {
 	said bytes.Buffer
 }
 
-func newTerminal(t *testing.T, columns, rows uint16) *terminal {
+func newTerminal(t *testing.T, columns, rows uint16) *pty {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	testenv.Require(t, err == nil, fmt.Sprintf("there are no pseudo-terminals: %v", err))
@@ -42,13 +42,13 @@ func newTerminal(t *testing.T, columns, rows uint16) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	term := &terminal{File: file, keys: keys}
+	term := &pty{File: file, keys: keys}
 	go term.listen()
 	return term
 }
 
 // listen keeps what is written until the terminal is closed.
-func (t *terminal) listen() {
+func (t *pty) listen() {
 	var b [4096]byte
 	for {
 		n, err := t.keys.Read(b[:])
@@ -61,13 +61,13 @@ func (t *terminal) listen() {
 	}
 }
 
-func (t *terminal) has(s string) bool {
+func (t *pty) has(s string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.Contains(t.said.String(), s)
 }
 
-func (t *terminal) settings(test *testing.T) unix.Termios {
+func (t *pty) settings(test *testing.T) unix.Termios {
 	test.Helper()
 	s, err := unix.IoctlGetTermios(int(t.Fd()), unix.TCGETS)
 	if err != nil {

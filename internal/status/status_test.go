@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rivo/uniseg"
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/metrics"
@@ -269,7 +270,7 @@ func TestGolden(t *testing.T) {
 	for _, columns := range []int{40, 80, 200} {
 		golden(fmt.Sprintf("watch-%d.txt", columns), text(columns))
 		for line := range strings.Lines(text(columns)) {
-			if width := columnsOf(strings.TrimSuffix(line, "\n")); width > columns {
+			if width := uniseg.StringWidth(strings.TrimSuffix(line, "\n")); width > columns {
 				t.Errorf("%d columns of %d: %q", width, columns, line)
 			}
 		}
@@ -281,33 +282,6 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden("report.json", b.String())
-}
-
-func columnsOf(s string) (n int) {
-	for _, r := range s {
-		n += runeColumns(r)
-	}
-	return n
-}
-
-func TestFit(t *testing.T) {
-	for _, tt := range []struct {
-		line    string
-		columns int
-		want    string
-	}{
-		{"abc", 0, "abc"},
-		{"abc", 3, "abc"},
-		{"abc", 2, "ab"},
-		{"層層", 3, "層"},
-		{"e\u0301e", 1, "e\u0301"},
-		{"\x1b[2J\r\n\x00\xff", 0, "?[2J???\ufffd"},
-		{"\u202e", 0, "?"},
-	} {
-		if got := fit(tt.line, tt.columns); got != tt.want {
-			t.Errorf("%q in %d: got %q", tt.line, tt.columns, got)
-		}
-	}
 }
 
 // TestHistory: a program that took over begins anew, and no more looks are kept than are needed.

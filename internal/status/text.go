@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"unicode"
-
-	"golang.org/x/text/width"
 
 	"github.com/nixnfsd/nixnfsd/internal/metrics"
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/nfs"
 )
@@ -163,29 +161,11 @@ func (r *row) quantile(phase nfs.Phase, q float64) string {
 	return "–"
 }
 
-// fit cuts a line off, and has nothing in it that a terminal would obey: paths are anybody's.
+// fit cuts a line off, and has nothing in it that a terminal would obey.
 func fit(line string, columns int) string {
-	var b strings.Builder
-	at := 0
-	for _, r := range line {
-		if !unicode.IsPrint(r) {
-			r = '?'
-		}
-		at += runeColumns(r)
-		if columns > 0 && at > columns {
-			break
-		}
-		b.WriteRune(r)
+	line = terminal.Plain(line)
+	if columns == 0 {
+		return line
 	}
-	return b.String()
-}
-
-func runeColumns(r rune) int {
-	switch kind := width.LookupRune(r).Kind(); {
-	case unicode.In(r, unicode.Mn, unicode.Me):
-		return 0
-	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
+	return terminal.Cut(line, columns)
 }
