@@ -1,7 +1,6 @@
 package nfs
 
 import (
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,18 +82,6 @@ func (m *meter) written(calls []timing, now time.Duration) {
 	}
 }
 
-// histogram counts times.
-type histogram struct {
-	sum    atomic.Uint64 // nanoseconds
-	counts [buckets]atomic.Uint64
-}
-
-func (h *histogram) add(d time.Duration) {
-	d = max(d, 0)
-	h.sum.Add(uint64(d))
-	h.counts[min(bits.Len64(uint64(d/time.Microsecond)), buckets-1)].Add(1)
-}
-
 // meters are those of all connections that are busy, or were: as many as were at once.
 type meters struct {
 	mu        sync.Mutex
@@ -118,4 +105,10 @@ func (s *meters) give(m *meter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, m)
+}
+
+func (s *meters) list() []*meter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[:len(s.all):len(s.all)]
 }

@@ -192,6 +192,13 @@ func connsOf(files uint64) int {
 	return int(max(maxBusy, min(files/share, most)))
 }
 
+// present is how many connections there are, and how many are busy.
+func (s *peers) present() (all, busy int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all), len(s.busy)
+}
+
 // seat makes room for one more connection.
 func (s *peers) seat() {
 	for wait := time.Duration(0); !take(s.seats, wait); wait = starving {

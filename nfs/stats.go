@@ -1,9 +1,5 @@
 package nfs
 
-import (
-	"time"
-)
-
 // Stats are what a Server has done since it was made, and what it is at.
 type Stats struct {
 	// Procedures are those that were called, in the order of the protocol.
@@ -59,66 +55,6 @@ func Phases() []Phase { return []Phase{PhaseQueue, PhaseRun, PhaseWrite, PhaseAl
 
 // String names the phase.
 func (p Phase) String() string { return [...]string{"queue", "run", "write", "all"}[p] }
-
-// buckets of a Histogram: the last is for what takes longer than all bounds.
-const buckets = 25
-
-// Histogram is how long calls took.
-type Histogram struct {
-	Sum time.Duration `json:"sumNanoseconds"`
-	// Counts are the calls below each Bound, and not below the one before.
-	Counts [buckets]uint64 `json:"counts"`
-}
-
-// Bound is what calls counted in a bucket are below, in powers of two of a microsecond. The last
-// bucket has none, and it is as if it had.
-func Bound(bucket int) time.Duration { return time.Microsecond << bucket }
-
-// Buckets is how many there are, the last one without a bound.
-func (h *Histogram) Buckets() int { return buckets }
-
-// Count is how many calls there are.
-func (h *Histogram) Count() (n uint64) {
-	for _, k := range h.Counts {
-		n += k
-	}
-	return n
-}
-
-// Minus is what came since an older Histogram. Where that has more calls, as of a server that was
-// restarted since, it is all.
-func (h *Histogram) Minus(older *Histogram) Histogram {
-	since := Histogram{Sum: h.Sum - older.Sum}
-	for i := range h.Counts {
-		if h.Counts[i] < older.Counts[i] {
-			return *h
-		}
-		since.Counts[i] = h.Counts[i] - older.Counts[i]
-	}
-	return since
-}
-
-// Plus is this and another one.
-func (h *Histogram) Plus(other *Histogram) Histogram {
-	both := Histogram{Sum: h.Sum + other.Sum}
-	for i := range h.Counts {
-		both.Counts[i] = h.Counts[i] + other.Counts[i]
-	}
-	return both
-}
-
-// Quantile is a time that the share q of the calls did not exceed, such as 0.99: as near as the
-// buckets tell. It is 0 without calls.
-func (h *Histogram) Quantile(q float64) time.Duration {
-	rank, low := q*float64(h.Count()), time.Duration(0)
-	for i, n := range h.Counts {
-		if n > 0 && rank <= float64(n) {
-			return low + time.Duration(float64(Bound(i)-low)*rank/float64(n))
-		}
-		rank, low = rank-float64(n), Bound(i)
-	}
-	return 0
-}
 
 // Stats counts. It holds up nobody.
 func (s *Server) Stats() Stats {
@@ -176,29 +112,9 @@ func outcomeName(outcome int) string {
 	return statusNames[status(outcome)]
 }
 
-func (h *Histogram) plus(of *histogram) {
-	h.Sum += time.Duration(of.sum.Load())
-	for i := range h.Counts {
-		h.Counts[i] += of.counts[i].Load()
-	}
-}
-
 func procedureAt(slot int) *procedure {
 	if slot >= firstMount {
 		return &mountProgram.procs[slot-firstMount]
 	}
 	return &nfsProgram.procs[slot]
-}
-
-func (s *meters) list() []*meter {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all[:len(s.all):len(s.all)]
-}
-
-// present is how many connections there are, and how many are busy.
-func (s *peers) present() (all, busy int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.all), len(s.busy)
 }
