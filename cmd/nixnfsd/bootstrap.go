@@ -215,7 +215,7 @@ func (b *bootstrapping) configure(ctx context.Context, u *bootstrap.Unpacked) er
 func (b *bootstrapping) writeConfig(ctx context.Context, settings []bootstrap.Setting, builds string) error {
 	configs := os.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(configs) {
-		home, err := os.UserHomeDir()
+		home, err := userHome()
 		if err != nil {
 			return err
 		}
@@ -282,7 +282,7 @@ func (b *bootstrapping) install(ctx context.Context, u *bootstrap.Unpacked) erro
 		return fmt.Errorf("register what was unpacked: %w", err)
 	}
 	fmt.Fprintf(b.stdout, "registered: %d store paths\n", u.Paths)
-	home, err := os.UserHomeDir()
+	home, err := userHome()
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,11 @@ func runCheck(ctx context.Context, opts *checkOptions, a *actor) error {
 	if opts.yes && !opts.fix {
 		return usage(errors.New("--yes goes with --fix"))
 	}
+	if opts.fix {
+		if err := refuseSudo(); err != nil {
+			return err
+		}
+	}
 	checker, err := opts.checker()
 	if err != nil {
 		return err

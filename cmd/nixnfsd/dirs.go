@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -54,11 +55,37 @@ func (f *dirFlag) Type() string { return "DIR" }
 
 // places gives the places of the user's, which need no home where all is given.
 func (o *dirOptions) places() (places, error) {
-	home, err := os.UserHomeDir()
+	home, err := userHome()
 	if err != nil && (o.upper == "" || o.state == "") {
 		return places{}, fmt.Errorf("find the home directory: %w; give --upper and --state", err)
 	}
 	return userPlaces(runtime.GOOS, home, os.Getenv), nil
+}
+
+// userHome is the user's home. What a relative path names changes with the working directory.
+func userHome() (string, error) {
+	home, err := os.UserHomeDir()
+	if err == nil && !filepath.IsAbs(home) {
+		err = fmt.Errorf("$HOME is %q, which is no absolute path", home)
+	}
+	return home, err
+}
+
+// refuseSudo refuses root the home of another user: what root made there would be nobody's but root's,
+// and links in it lead root wherever that user likes. sudo(8) leaves HOME as it is on macOS.
+func refuseSudo() error {
+	home, err := userHome()
+	if err != nil || os.Geteuid() != 0 {
+		return nil // what needs a home says so
+	}
+	info, err := os.Stat(home)
+	if err != nil {
+		return nil // it is nobody's yet
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 0 {
+		return fmt.Errorf("this is run by root, and the home %s belongs to uid %d: run it as that user, without sudo", home, uid)
+	}
+	return nil
 }
 
 // stateDir is the state directory of the server that was given the same flags.

@@ -1,12 +1,47 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
+
+// TestHomes has root not work in the home of another user, nor anybody in one that is nowhere.
+func TestHomes(t *testing.T) {
+	testenv.Require(t, os.Geteuid() == 0, "it gives a directory away, which takes root")
+	home := t.TempDir()
+	if err := os.Chown(home, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	tt := []struct {
+		name, home, want string
+		verb             []string
+	}{
+		{"bootstrap with sudo", home, "run it as that user, without sudo", []string{"bootstrap", "--tarball", "none"}},
+		{"import with sudo", home, "run it as that user, without sudo", []string{"import", "--from", "/none"}},
+		{"check --fix with sudo", home, "run it as that user, without sudo", []string{"check", "--fix"}},
+		{"setup without a home", "home", `$HOME is "home", which is no absolute path`, []string{"setup", "--dry-run"}},
+		{"bootstrap without a home", ".", `$HOME is ".", which is no absolute path`, []string{"bootstrap", "--tarball", "none"}},
+	}
+	for _, tc := range tt {
+		t.Setenv("HOME", tc.home)
+		t.Setenv("XDG_DATA_HOME", "")
+		t.Setenv("XDG_STATE_HOME", "")
+		var stdout, stderr bytes.Buffer
+		if code := run(tc.verb, &stdout, &stderr); code != exitFailure || !strings.Contains(stderr.String(), tc.want) {
+			t.Errorf("%s: exit code %d, %s", tc.name, code, stderr.String())
+		}
+	}
+	if made, err := os.ReadDir(home); err != nil || len(made) > 0 {
+		t.Errorf("made %v, %v", made, err)
+	}
+}
 
 func TestUserPlaces(t *testing.T) {
 	tt := []struct {

@@ -53,7 +53,7 @@ func (a *address) nixEnv(ctx context.Context) ([]nixenv.Var, error) {
 	if err != nil {
 		return nil, err
 	}
-	home, err := os.UserHomeDir()
+	home, err := userHome()
 	if err != nil {
 		return nil, err
 	}

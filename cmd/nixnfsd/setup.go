@@ -98,7 +98,7 @@ func (o *setupOptions) config() (*setup.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	home, err := os.UserHomeDir()
+	home, err := userHome()
 	if err != nil {
 		return nil, err
 	}

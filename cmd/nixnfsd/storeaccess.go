@@ -39,6 +39,9 @@ func (o *dirOptions) reach(ctx context.Context, stderr io.Writer) (*storeAccess,
 		}
 		return err
 	})
+	if err := refuseSudo(); err != nil {
+		return nil, err
+	}
 	err := o.order(ctx, "GET", layersPath, &a.where)
 	var exit *exitError
 	if errors.As(err, &exit) && exit.code == exitNotRunning {
