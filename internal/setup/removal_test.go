@@ -186,14 +186,6 @@ func TestStoreDirs(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for bytes, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 20: "1.0 MiB", 14_500_000_000: "13.5 GiB", 3 << 40: "3.0 TiB", 5 << 50: "5120.0 TiB"} {
-		if got := Size(bytes); got != want {
-			t.Errorf("%d: got %s, want %s", bytes, got, want)
-		}
-	}
-}
-
 func TestNoteStore(t *testing.T) {
 	home := t.TempDir()
 	receipt, fresh, there, never := filepath.Join(home, "setup.json"), filepath.Join(home, "fresh"), filepath.Join(home, "there"), filepath.Join(home, "never")

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/nixnfsd/nixnfsd/internal/units"
 )
 
 // storeDirs are the server's own directories, which hold the store, what the server knows of it, and
@@ -78,24 +80,9 @@ func (d StoreDir) String() string {
 	case 0:
 		return "nothing"
 	case 1:
-		return Size(d.Bytes) + " in a file"
+		return units.Bytes(uint64(d.Bytes)) + " in a file"
 	}
-	return fmt.Sprintf("%s in %d files", Size(d.Bytes), d.Files)
-}
-
-// Size is a number of bytes for people.
-func Size(bytes int64) string {
-	size, unit := float64(bytes), "B"
-	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if size < 1024 {
-			break
-		}
-		size, unit = size/1024, larger
-	}
-	if unit == "B" {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	return fmt.Sprintf("%.1f %s", size, unit)
+	return fmt.Sprintf("%s in %d files", units.Bytes(uint64(d.Bytes)), d.Files)
 }
 
 // measure goes through a directory, as far as it is let. The bytes of a file with several names are
