@@ -88,7 +88,7 @@ func (o *duOptions) run(cmd *cobra.Command, args []string) error {
 
 func (o *duOptions) print(w io.Writer, t *du.Table, u *du.Usage) error {
 	if o.json {
-		return printJSON(w, newDuReport(t, u))
+		return printJSON(w, t.Report(u))
 	}
 	_, err := io.WriteString(w, t.Text(u))
 	return err
@@ -139,49 +139,4 @@ func inExport(p, export string) (string, error) {
 		return ".", nil
 	}
 	return within[1:], nil
-}
-
-// duReport is what the verb prints as JSON. Lists of bytes are in the order of the layers.
-type duReport struct {
-	SchemaVersion int       `json:"schemaVersion"`
-	Path          string    `json:"path"`
-	Layers        []duLayer `json:"layers"`
-	Entries       []duEntry `json:"entries"` // the largest first
-	// More are the entries that are not shown, Shared what several entries have.
-	More   duMore   `json:"more"`
-	Shared []uint64 `json:"shared"`
-	Unread int      `json:"unread"` // directories
-}
-
-type duLayer struct {
-	Kind  string `json:"kind"`
-	Path  string `json:"path"`
-	Bytes uint64 `json:"bytes"`
-	Names uint64 `json:"names"`
-}
-
-type duEntry struct {
-	Path  string   `json:"path"`
-	Bytes []uint64 `json:"bytes"`
-}
-
-type duMore struct {
-	Entries int      `json:"entries"`
-	Bytes   []uint64 `json:"bytes"`
-}
-
-func newDuReport(t *du.Table, u *du.Usage) *duReport {
-	r := &duReport{SchemaVersion: 1, Path: t.Path, Shared: u.Shared, Unread: len(u.Unread) + u.More, Entries: []duEntry{}}
-	for i, total := range u.Total() {
-		r.Layers = append(r.Layers, duLayer{t.Kinds[i], t.Layers[i], total, u.Names[i]})
-	}
-	shown := len(u.Entries)
-	if t.Top > 0 {
-		shown = min(shown, t.Top)
-	}
-	for _, e := range u.Entries[:shown] {
-		r.Entries = append(r.Entries, duEntry{path.Join(t.Path, e.Name), e.Bytes})
-	}
-	r.More = duMore{len(u.Entries) - shown, u.Rest(shown)}
-	return r
 }

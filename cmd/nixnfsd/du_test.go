@@ -57,7 +57,7 @@ func TestDuJSON(t *testing.T) {
 }
 `
 	var got bytes.Buffer
-	if err := printJSON(&got, newDuReport(table, counted)); err != nil {
+	if err := printJSON(&got, table.Report(counted)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {

@@ -60,10 +60,7 @@ func (t *Table) Text(u *Usage) string {
 
 // rows are the entries that are shown, and what is not in them.
 func (t *Table) rows(u *Usage) []row {
-	shown := len(u.Entries)
-	if t.Top > 0 {
-		shown = min(shown, t.Top)
-	}
+	shown := t.shown(u)
 	var rows []row
 	for _, e := range u.Entries[:shown] {
 		name := e.Name
@@ -72,7 +69,7 @@ func (t *Table) rows(u *Usage) []row {
 		}
 		rows = append(rows, row{name, e.Bytes, true})
 	}
-	if rest := u.Rest(shown); shown < len(u.Entries) {
+	if rest := u.rest(shown); shown < len(u.Entries) {
 		rows = append(rows, row{name: fmt.Sprintf("(%d more)", len(u.Entries)-shown), bytes: rest})
 	}
 	if Sum(u.Shared) > 0 {
@@ -81,8 +78,16 @@ func (t *Table) rows(u *Usage) []row {
 	return rows
 }
 
-// Rest is the bytes of the entries behind the first ones, by layer.
-func (u *Usage) Rest(first int) []uint64 {
+// shown is how many entries are.
+func (t *Table) shown(u *Usage) int {
+	if t.Top == 0 {
+		return len(u.Entries)
+	}
+	return min(len(u.Entries), t.Top)
+}
+
+// rest is the bytes of the entries behind the first ones, by layer.
+func (u *Usage) rest(first int) []uint64 {
 	rest := make([]uint64, len(u.Shared))
 	for _, e := range u.Entries[first:] {
 		for layer, n := range e.Bytes {
