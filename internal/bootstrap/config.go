@@ -22,11 +22,14 @@ func (s Settings) Choose() []Setting {
 		s.sandbox(),
 		{"auto-optimise-store", "false", "it takes a link for each file of each build; \"nix-store --optimise\" does the same when you like"},
 	}
+	if s.atLeast(2, 4) {
+		all = append(all, Setting{"experimental-features", "nix-command flakes", "\"nix run\", \"nix shell\" and the like need them"})
+	}
 	if s.VarApart {
 		return all
 	}
 	all = append(all, s.wal())
-	if s.buildsInVar() {
+	if s.atLeast(2, 30) { // from then on Nix builds in /nix/var/nix/builds
 		all = append(all, Setting{"build-dir", s.BuildDir, "builds are faster on the disk than over the mount, where this Nix would have them"})
 	}
 	return all
@@ -49,12 +52,11 @@ func (s Settings) wal() Setting {
 	return Setting{"use-sqlite-wal", "true", "Linux's NFS client shares memory; without, a Nix that is killed leaves its lock"}
 }
 
-// buildsInVar tells whether Nix builds in /nix/var/nix/builds, as it does from 2.30 on.
-func (s Settings) buildsInVar() bool {
-	const from, since = 2, 30
-	var major, minor int
-	_, err := fmt.Sscanf(s.Version, "%d.%d", &major, &minor)
-	return err == nil && (major > from || major == from && minor >= since)
+// atLeast tells whether Nix is of a version or a later one.
+func (s Settings) atLeast(major, minor int) bool {
+	var x, y int
+	_, err := fmt.Sscanf(s.Version, "%d.%d", &x, &y)
+	return err == nil && (x > major || x == major && y >= minor)
 }
 
 // Text is nix.conf.
