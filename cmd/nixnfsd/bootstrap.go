@@ -122,7 +122,11 @@ func (b *bootstrapping) unpack(ctx context.Context, source bootstrap.Source) (*b
 		return nil, err
 	}
 	bar := progress.New(b.stderr, "unpack", size)
-	u, err := bootstrap.Unpack(ctx, b.access.tree, bar.Reader(f), nixSystem(), bar.File)
+	tarball := bar.Reader(f)
+	if b.sha256 != "" {
+		tarball = bootstrap.Held(tarball, b.sha256)
+	}
+	u, err := bootstrap.Unpack(ctx, b.access.tree, tarball, nixSystem(), bar.File)
 	bar.Done()
 	if errors.Is(err, context.Canceled) {
 		return nil, errors.New("ended before everything was unpacked, and nothing came into the store: run it again, and it goes on")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/netip"
@@ -132,4 +133,23 @@ func Sum(f io.ReadSeeker) (string, error) {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)), err
+}
+
+// Held reads a tarball that has to have a SHA-256 still: one that is somebody else's file may change after
+// it was summed. Its end is a *FormatError where it did, and by then nothing has come into the store.
+func Held(r io.Reader, sum string) io.Reader { return &held{r, sha256.New(), sum} }
+
+type held struct {
+	r    io.Reader
+	hash hash.Hash
+	sum  string
+}
+
+func (h *held) Read(b []byte) (int, error) {
+	n, err := h.r.Read(b)
+	h.hash.Write(b[:n])
+	if errors.Is(err, io.EOF) && fmt.Sprintf("%x", h.hash.Sum(nil)) != h.sum {
+		err = wrong("it was changed while it was read")
+	}
+	return n, err
 }

@@ -69,6 +69,26 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestHeld changes a tarball between its sum and its unpacking: to another one that is whole.
+func TestHeld(t *testing.T) {
+	s, b := newScene(t), packed(t, tarball(), nil)
+	unpack := func(r io.Reader, sum string) error {
+		_, err := s.unpack(t.Context(), bootstrap.Held(r, sum))
+		return err
+	}
+	other, err := bootstrap.Sum(strings.NewReader("another"))
+	s.must(err)
+	if err := unpack(bytes.NewReader(b), other); err == nil || !strings.Contains(err.Error(), "it was changed while it was read") {
+		t.Errorf("got %v", err)
+	}
+	if names := s.names(); len(names) > 0 {
+		t.Errorf("in the root are %q", names)
+	}
+	sum, err := bootstrap.Sum(bytes.NewReader(b))
+	s.must(err)
+	s.must(unpack(iotest.DataErrReader(bytes.NewReader(b)), sum))
+}
+
 // interrupter ends a run at a place of the tarball.
 type interrupter struct{ cancel func() }
 
