@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 )
 
 // applyVerb is the verb by which root's steps come to root. Help does not show it.
@@ -66,7 +67,7 @@ var errRefused = errors.New("nothing was touched")
 // carryOut shows a plan, asks, and does it: root's steps before the user's. export is
 // what is set up, empty where it is taken back; store are the server's directories.
 func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, export string, store []string, dryRun bool) error {
-	fmt.Fprint(a.stdout, plain(p.Text()))
+	fmt.Fprint(a.stdout, terminal.PlainText(p.Text()))
 	if dryRun || len(p.Steps) == 0 {
 		return nil
 	}
@@ -92,7 +93,7 @@ func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, ex
 	return nil
 }
 
-func (a *actor) say(what string) { fmt.Fprintln(a.stdout, plain(what)) }
+func (a *actor) say(what string) { fmt.Fprintln(a.stdout, terminal.PlainText(what)) }
 
 // agreed asks once.
 func (a *actor) agreed(question string) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/doctor"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/mount/keep"
 )
@@ -232,6 +233,6 @@ func (o *checkOptions) print(w io.Writer, r *doctor.Report) error {
 	if o.json {
 		return printJSON(w, r)
 	}
-	_, err := io.WriteString(w, plain(r.Text()))
+	_, err := io.WriteString(w, terminal.PlainText(r.Text()))
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -141,7 +142,7 @@ func (o *layersOptions) print(w io.Writer, r *layersReport) error {
 	if o.json {
 		err = printJSON(w, r)
 	} else {
-		_, err = io.WriteString(w, r.text())
+		_, err = io.WriteString(w, terminal.PlainText(r.text()))
 	}
 	if err == nil && r.problems() {
 		err = &exitError{code: exitProblems}

@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/nixnfsd/nixnfsd/internal/terminal"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -35,7 +37,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if message := errorMessage(err, helpFor(cmd)); message != "" {
-		fmt.Fprintf(stderr, "nixnfsd: %s\n", plain(message))
+		fmt.Fprintf(stderr, "nixnfsd: %s\n", terminal.PlainText(message))
 	}
 	return exitCode(err)
 }

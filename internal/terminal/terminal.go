@@ -30,11 +30,17 @@ func Columns(w io.Writer) int {
 	return columns
 }
 
-// Plain is s with nothing in it that a terminal would obey: names of files are anybody's.
-func Plain(s string) string {
+// Plain is a line with nothing in it that a terminal would obey: names of files and of other users'
+// programs are anybody's.
+func Plain(line string) string { return plain(line, "") }
+
+// PlainText is the same for several lines, whose ends and tabs stay.
+func PlainText(text string) string { return plain(text, "\n\t") }
+
+func plain(s, keep string) string {
 	const joiner = '\u200d' // between parts of one character
 	return strings.Map(func(r rune) rune {
-		if r == joiner || r != unicode.ReplacementChar && unicode.IsPrint(r) {
+		if r != unicode.ReplacementChar && unicode.IsGraphic(r) || r == joiner || strings.ContainsRune(keep, r) {
 			return r
 		}
 		return '?'

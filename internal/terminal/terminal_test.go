@@ -28,6 +28,20 @@ func TestPlainAndCut(t *testing.T) {
 	}
 }
 
+func TestPlainText(t *testing.T) {
+	for text, want := range map[string]string{
+		"größe 日本\n\ttwo": "größe 日本\n\ttwo",
+		"\x1b]0;title\a":  "?]0;title?",
+		"\x9b2J\u009b2J":  "?2J?2J",
+		"a\rb\x7f\u202ec": "a?b??c",
+		"no\u00a0break":   "no\u00a0break",
+	} {
+		if got := PlainText(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestCut keeps to the columns, whatever the text, and leaves what fits.
 func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

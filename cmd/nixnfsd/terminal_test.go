@@ -8,20 +8,6 @@ import (
 	"testing"
 )
 
-func TestPlain(t *testing.T) {
-	for text, want := range map[string]string{
-		"größe 日本\n\ttwo": "größe 日本\n\ttwo",
-		"\x1b]0;title\a":  "?]0;title?",
-		"\x9b2J\u009b2J":  "\ufffd2J?2J",
-		"a\rb\x7f\u202ec": "a?b??c",
-		"no\u00a0break":   "no\u00a0break",
-	} {
-		if got := plain(text); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
 // TestTerminal has names that a terminal would obey be in errors and in what check says.
 func TestTerminal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "\x1b[2J")
