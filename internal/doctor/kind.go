@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
@@ -80,6 +81,10 @@ const (
 
 // Kinds are all of them, those of mount, setup and overlay too.
 func Kinds() []Kind {
+	return slices.Concat(mountKinds(), jobKinds(), setupKinds(), dirKinds(), nixKinds(), otherKinds())
+}
+
+func mountKinds() []Kind {
 	return []Kind{
 		{Name: mount.ServerDown, Severity: Error, Mends: "starts its job where there is one", About: "no server answers"},
 		{Name: mount.PortTaken, Severity: Error, About: "another program has the server's port"},
@@ -99,7 +104,11 @@ func Kinds() []Kind {
 		{Name: mount.MountLocks, Severity: Error, Mends: remounts, About: "mounted without locks, or with those of a lock manager"},
 		{Name: mount.MountQuarantine, Severity: Error, Mends: remounts, About: "mounted with quarantine: programs that were built do not start", Mac: true},
 		{Name: mount.PrivacyRefused, Severity: Error, About: "macOS's privacy settings keep programs out of the mount", Mac: true},
+	}
+}
 
+func jobKinds() []Kind {
+	return []Kind{
 		{Name: ServerOff, Severity: Error, Mends: "turns it on", About: "the server's job does not start at login"},
 		{Name: ServerUnloaded, Severity: Error, Mends: "has it read and started", About: "systemd or launchd does not know the server's job"},
 		{Name: ServerStopped, Severity: Error, Mends: "starts it", About: "the server's job is stopped"},
@@ -112,7 +121,11 @@ func Kinds() []Kind {
 		{Name: KeeperStale, Severity: Warning, Mends: "has it read", About: "systemd has not read the keeper's unit since it was changed"},
 		{Name: ServerOld, Severity: Warning, Mends: "runs nixnfsd restart", About: "the running server is another version than this program"},
 		{Name: OpenFilesLow, Severity: Warning, About: "the server may open few files"},
+	}
+}
 
+func setupKinds() []Kind {
+	return []Kind{
 		{Name: SetupFileMissing, Severity: Error, Mends: writes, About: "a file that setup wrote is gone"},
 		{Name: SetupFileChanged, Severity: Warning, Mends: writes, About: "a file that setup wrote was changed since"},
 		{Name: SetupHalf, Severity: Error, Mends: writes, About: "only root's half, or only the user's, is set up"},
@@ -133,7 +146,11 @@ func Kinds() []Kind {
 		{Name: setup.NoSystemd, Severity: Error, About: "it was set up for systemd, which does not run this machine"},
 		{Name: setup.NoUserManager, Severity: Warning, About: "the user's systemd does not answer: it is not seen how the server's job is"},
 		{Name: setup.OtherUnitPath, Severity: Error, About: "the user's systemd looks for units elsewhere"},
+	}
+}
 
+func dirKinds() []Kind {
+	return []Kind{
 		{Name: DirectoryInMount, Severity: Error, About: "a directory of the server's leads into its own mount"},
 		{Name: NotADirectory, Severity: Error, About: "a directory of the server's is something else"},
 		{Name: UpperMissing, Severity: Error, About: "the upper of a server that has run is gone"},
@@ -153,7 +170,11 @@ func Kinds() []Kind {
 		{Name: SpaceLow, Severity: Warning, About: "little space is left for the store"},
 		{Name: FilesLow, Severity: Warning, About: "few files are left to be made on the store's file system"},
 		{Name: RemovedFilesLeft, Severity: Warning, About: "files that were removed while open still take space"},
+	}
+}
 
+func nixKinds() []Kind {
+	return []Kind{
 		{Name: StoreSymlink, Severity: Error, About: "/nix/store is a symbolic link, which Nix refuses"},
 		{Name: VarDangling, Severity: Error, About: "/nix/var leads to a directory that is not there"},
 		{Name: VarInMount, Severity: Error, About: "/nix/var leads back into the mount"},
@@ -161,7 +182,11 @@ func Kinds() []Kind {
 		{Name: VarOnMount, Severity: Warning, About: "Nix's database is on the mount: SQLite has no WAL there", Mac: true},
 		{Name: DatabaseBroken, Severity: Error, About: "Nix's database is no database"},
 		{Name: DatabaseWAL, Severity: Error, About: "Nix's database is on the mount and in WAL mode: it cannot be opened", Mac: true},
+	}
+}
 
+func otherKinds() []Kind {
+	return []Kind{
 		{Name: TimeMachineCopies, Severity: Warning, Mends: "leaves it out", About: "Time Machine backs the store up", Mac: true},
 		{Name: SpotlightIndexes, Severity: Warning, Mends: "marks it", About: "Spotlight indexes the store", Mac: true},
 		{Name: ShellHookStale, Severity: Warning, About: "the lines in a shell's start-up file are of a program elsewhere"},
