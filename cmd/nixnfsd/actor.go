@@ -71,7 +71,7 @@ func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, ex
 	if dryRun || len(p.Steps) == 0 {
 		return nil
 	}
-	if !a.agreed("Go on?") {
+	if !a.agreed(ctx, "Go on?") {
 		return errRefused
 	}
 	roots := setup.Order{Receipt: c.RootReceipt(), Export: export, Steps: p.Of(true)}
@@ -95,15 +95,25 @@ func (a *actor) carryOut(ctx context.Context, c *setup.Config, p *setup.Plan, ex
 
 func (a *actor) say(what string) { fmt.Fprintln(a.stdout, terminal.PlainText(what)) }
 
-// agreed asks once.
-func (a *actor) agreed(question string) bool {
-	if a.yes {
-		return true
+// agreed asks once. To interrupt it is no yes, and nor is an end; who was interrupted asks no more.
+func (a *actor) agreed(ctx context.Context, question string) bool {
+	if a.yes || ctx.Err() != nil {
+		return a.yes
 	}
 	fmt.Fprint(a.stdout, question+" [y/N] ")
-	line, _ := a.stdin.ReadString('\n') // an end is no yes
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
+	read := make(chan string, 1)
+	go func() {
+		line, _ := a.stdin.ReadString('\n')
+		read <- line
+	}()
+	select {
+	case line := <-read:
+		answer := strings.ToLower(strings.TrimSpace(line))
+		return ctx.Err() == nil && (answer == "y" || answer == "yes")
+	case <-ctx.Done():
+		fmt.Fprintln(a.stdout) // nobody has ended the line
+		return false
+	}
 }
 
 // asRoot has sudo run this program. sudo asks at the terminal, so that standard

@@ -118,7 +118,7 @@ func (b *bootstrapping) unpack(ctx context.Context, source bootstrap.Source) (*b
 		return nil, err
 	}
 	defer f.Close()
-	if err := b.verify(f, source); err != nil {
+	if err := b.verify(ctx, f, source); err != nil {
 		return nil, err
 	}
 	bar := progress.New(b.stderr, "unpack", size)
@@ -156,7 +156,7 @@ func (b *bootstrapping) open(ctx context.Context, source bootstrap.Source) (*os.
 
 // verify compares the sum, or asks where nobody said which one it has to be and the
 // tarball came from elsewhere.
-func (b *bootstrapping) verify(f io.ReadSeeker, source bootstrap.Source) error {
+func (b *bootstrapping) verify(ctx context.Context, f io.ReadSeeker, source bootstrap.Source) error {
 	if b.sha256 == "" && !source.Remote() {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (b *bootstrapping) verify(f io.ReadSeeker, source bootstrap.Source) error {
 		return fmt.Errorf("the tarball's SHA-256 is %s, and not the one that was given: it is another file, or damaged", sum)
 	}
 	fmt.Fprintf(b.stdout, "No --sha256 says whether this is the tarball that is meant. Its SHA-256 is\n  %s\n", sum)
-	if !b.agreed("Go on?") {
+	if !b.agreed(ctx, "Go on?") {
 		return errors.New("nothing was unpacked")
 	}
 	return nil

@@ -72,7 +72,7 @@ func runUninstall(ctx context.Context, opts *uninstallOptions, a *actor) error {
 		return err
 	}
 	goes := store
-	if keep, err := a.keepsStore(opts, store, config.State); err != nil {
+	if keep, err := a.keepsStore(ctx, opts, store, config.State); err != nil {
 		return err
 	} else if keep {
 		goes = nil
@@ -88,7 +88,7 @@ func runUninstall(ctx context.Context, opts *uninstallOptions, a *actor) error {
 }
 
 // keepsStore asks whether the store stays, where there is one and no flag says so.
-func (a *actor) keepsStore(opts *uninstallOptions, store []setup.StoreDir, state string) (bool, error) {
+func (a *actor) keepsStore(ctx context.Context, opts *uninstallOptions, store []setup.StoreDir, state string) (bool, error) {
 	holds := func(d setup.StoreDir) bool { return d.Files > 0 && d.Path != filepath.Clean(state) }
 	if opts.keepStore || opts.deleteStore || !slices.ContainsFunc(store, holds) {
 		return opts.keepStore, nil
@@ -101,7 +101,11 @@ func (a *actor) keepsStore(opts *uninstallOptions, store []setup.StoreDir, state
 	case !a.terminal:
 		return false, usage(errors.New("whether the store goes too cannot be asked, for standard input is no terminal: give --keep-store or --delete-store"))
 	}
-	return !a.agreed("Delete it too? Nothing brings it back."), nil
+	goes := a.agreed(ctx, "Delete it too? Nothing brings it back.")
+	if ctx.Err() != nil {
+		return true, errRefused
+	}
+	return !goes, nil
 }
 
 // sayStore says where the store is.
