@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,9 +43,8 @@ func (o *dirOptions) reach(ctx context.Context, stderr io.Writer) (*storeAccess,
 	if err := refuseSudo(); err != nil {
 		return nil, err
 	}
-	err := o.order(ctx, "GET", layersPath, &a.where)
-	var exit *exitError
-	if errors.As(err, &exit) && exit.code == exitNotRunning {
+	err := o.order(ctx, http.MethodGet, layersPath, &a.where)
+	if exitCode(err) == exitNotRunning {
 		a.running = false
 		var end func() error
 		end, err = o.serveHere(ctx, a, stderr)
