@@ -8,6 +8,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 	"github.com/nixnfsd/nixnfsd/internal/shell"
+	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/mount"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -103,7 +104,7 @@ func (p *patient) space() {
 			continue
 		}
 		if d.Total > 0 && d.Avail < fewBytes {
-			p.add(SpaceLow, fmt.Sprintf("%d MiB are left for %s", d.Avail>>20, d.Path), "make room: nix-collect-garbage -d, and nixnfsd du shows what takes it")
+			p.add(SpaceLow, fmt.Sprintf("%s are left for %s", units.Bytes(d.Avail), d.Path), "make room: nix-collect-garbage -d, and nixnfsd du shows what takes it")
 		}
 		if d.MaxFiles > 0 && d.Files < fewFiles {
 			p.add(FilesLow, fmt.Sprintf("%d more files can be made in %s", d.Files, d.Path), "remove some, as with nix-collect-garbage -d; nix-store --optimise leaves fewer")
