@@ -14,8 +14,9 @@ func newLogsCommand() *cobra.Command {
 		Short: "Show the log of the server that was set up",
 		Long: `Show the last lines of the log of the server that "nixnfsd setup" has set up: of
 its file on macOS, ~/Library/Logs/nixnfsd.log, and of systemd's journal on
-Linux. What root's keeper says is for root: in /var/log/nixnfsd-keep.log, and by
-"journalctl --unit nixnfsd-keep".`,
+Linux. Where the journal is kept in memory only, it may be for root and the
+group systemd-journal alone; journalctl says so. What root's keeper says is for
+root: in /var/log/nixnfsd-keep.log, and by "journalctl --unit nixnfsd-keep".`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if lines < 0 {
