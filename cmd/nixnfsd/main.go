@@ -62,8 +62,8 @@ Exit codes:
   1  failure
   2  the command line is wrong
   3  check, fsck or layers found problems, or something is in setup's way
-  4  there is no server for check, status, layers or restart, or no keeper for
-     mount, umount or start`,
+  4  there is no server for check, status, layers, restart or bootstrap, or no
+     keeper for mount, umount or start`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
