@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/bootstrap"
 	"github.com/nixnfsd/nixnfsd/internal/progress"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 	"github.com/nixnfsd/nixnfsd/internal/storeimport"
@@ -62,6 +63,11 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 	receipt, err := o.receipt()
 	if err != nil {
 		return err
+	}
+	if varDir != "" {
+		if err := bootstrap.CheckVar(varDir); err != nil {
+			return fmt.Errorf("have /nix/var be %s: %w", varDir, err)
+		}
 	}
 	access, err := o.reach(ctx, a.stderr)
 	if err != nil {

@@ -27,11 +27,20 @@ func LinkVar(ctx context.Context, tree *nfstree.Tree, dir string) (apart bool, e
 		return false, err
 	case dir == "":
 		return false, nil
-	case strings.ContainsAny(dir, " \t\n") || strings.HasPrefix(dir+"/", "/nix/"):
-		return false, errors.New("give a directory without blanks, and not in the mount: builds and sockets would not work")
+	}
+	if err := CheckVar(dir); err != nil {
+		return false, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return false, err
 	}
 	return true, tree.Root().Symlink(ctx, "var", dir)
+}
+
+// CheckVar says why a directory is none that /nix/var can lead to.
+func CheckVar(dir string) error {
+	if strings.ContainsAny(dir, " \t\n") || strings.HasPrefix(dir+"/", "/nix/") {
+		return errors.New("give a directory without blanks, and not in the mount: builds and sockets would not work")
+	}
+	return nil
 }
