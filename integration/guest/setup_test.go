@@ -127,7 +127,7 @@ func journal(t *testing.T) string {
 
 func (m *thereAndBack) setUp(t *testing.T) {
 	m.nixnfsd(t, "y\n", "setup")
-	m.nixnfsd(t, "", "wait")
+	m.nixnfsd(t, "", "wait", "--timeout", "5m")
 	if got := m.nixnfsd(t, "", "setup"); got != "There is nothing to do.\n" {
 		t.Errorf("a second set-up: %s", got)
 	}
@@ -140,7 +140,7 @@ func (m *thereAndBack) bootstrap(t *testing.T) {
 	if len(tarballs) != 1 {
 		t.Fatalf("there is not one tarball but %q", tarballs)
 	}
-	m.nixnfsd(t, "", "bootstrap", "--tarball", tarballs[0], "--shell-hook")
+	m.nixnfsd(t, "", "bootstrap", "--tarball", tarballs[0], "--shell-hook", "--timeout", "5m")
 	if got := m.run(t, "", "sh", "-lc", "nix-env -q && command -v nix-build"); !strings.HasPrefix(got, "nix-2.") || !strings.Contains(got, "/.nix-profile/bin/nix-build") {
 		t.Errorf("nix-env -q and nix-build of a login shell: %q", got)
 	}
@@ -193,7 +193,7 @@ func (m *thereAndBack) upgrade(t *testing.T) {
 		t.Errorf("a set-up after an upgrade: %s", said)
 	}
 	m.nixnfsd(t, "", "restart")
-	m.nixnfsd(t, "", "wait")
+	m.nixnfsd(t, "", "wait", "--timeout", "5m")
 	m.nix.runResult(t)
 	if now := mountID(t); now != mounted {
 		t.Errorf("the mount was %q and is %q", mounted, now)
@@ -212,12 +212,10 @@ func (m *thereAndBack) restart(t *testing.T) {
 	systemctl(t, "daemon-reload")
 	systemctl(t, "isolate", target)
 	systemctl(t, "stop", "user@1000.service")
-	if out, err := exec.CommandContext(t.Context(), "umount", "--lazy", nixRoot).CombinedOutput(); err != nil {
-		t.Fatalf("umount: %v: %s", err, out)
-	}
+	try(t, syscall.Unmount(nixRoot, syscall.MNT_DETACH))
 	systemctl(t, "isolate", "multi-user.target")
 	systemctl(t, "start", "user@1000.service")
-	m.nixnfsd(t, "", "wait")
+	m.nixnfsd(t, "", "wait", "--timeout", "5m")
 	m.nix.runResult(t)
 }
 
@@ -235,7 +233,7 @@ func (m *thereAndBack) stop(t *testing.T) {
 		t.Error("statfs of a mount without a server worked")
 	}
 	m.nixnfsd(t, "", "start")
-	m.nixnfsd(t, "", "wait")
+	m.nixnfsd(t, "", "wait", "--timeout", "5m")
 	m.nix.runResult(t)
 }
 
@@ -279,7 +277,7 @@ func (m *thereAndBack) uninstall(t *testing.T, before machine) {
 // again sets up over the store that was kept, and deletes it with all the rest.
 func (m *thereAndBack) again(t *testing.T, before machine) {
 	m.nixnfsd(t, "y\n", "setup")
-	m.nixnfsd(t, "", "wait")
+	m.nixnfsd(t, "", "wait", "--timeout", "5m")
 	m.bootstrap(t)
 	m.nix.verify(t)
 	m.nix.runResult(t)
