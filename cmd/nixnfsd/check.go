@@ -170,7 +170,7 @@ func (o *checkOptions) eyes(checker *mount.Checker, a *actor) doctor.Eyes {
 		Server: o.askServer,
 		Keeper: func(ctx context.Context) (*keep.Status, error) {
 			var s keep.Status
-			err := control.Call(ctx, keep.Dir(runtime.GOOS, uint32(os.Getuid())), http.MethodGet, keeperPath, nil, &s)
+			err := control.Repeat(ctx, keep.Dir(runtime.GOOS, uint32(os.Getuid())), http.MethodGet, keeperPath, nil, &s)
 			return present(&s, err)
 		},
 	}
@@ -181,10 +181,10 @@ func (o *checkOptions) askServer(ctx context.Context) (*doctor.Server, error) {
 	var self serverAnswer
 	var layers layersAnswer
 	if err == nil {
-		err = control.Call(ctx, state, http.MethodGet, serverPath, nil, &self)
+		err = control.Repeat(ctx, state, http.MethodGet, serverPath, nil, &self)
 	}
 	if err == nil {
-		err = control.Call(ctx, state, http.MethodGet, layersPath, nil, &layers)
+		err = control.Repeat(ctx, state, http.MethodGet, layersPath, nil, &layers)
 	}
 	return present(&doctor.Server{Version: self.Version, Layers: layers.Layers}, err)
 }

@@ -10,26 +10,23 @@ import (
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
-// order gives the server an order that may be given twice: a restart can leave it without an
-// answer, and then its successor gets it.
+// order gives the server an order that may be given twice.
 func (o *dirOptions) order(ctx context.Context, method, path string, result any) error {
-	const most = 3
-	var err error
-	for range most {
-		if err = o.orderOnce(ctx, method, path, nil, result); !errors.Is(err, control.ErrEnded) {
-			break
-		}
-	}
-	return err
+	return o.tell(func(state string) error { return control.Repeat(ctx, state, method, path, nil, result) })
 }
 
-// orderOnce gives the server an order. It is found by its state directory.
-func (o *dirOptions) orderOnce(ctx context.Context, method, path string, arg, result any) error {
+// orderOnce gives the server an order that may not.
+func (o *dirOptions) orderOnce(ctx context.Context, method, path string, arg any) error {
+	return o.tell(func(state string) error { return control.Call(ctx, state, method, path, arg, nil) })
+}
+
+// tell has a server told something, which is found by its state directory.
+func (o *dirOptions) tell(call func(state string) error) error {
 	state, err := o.stateDir()
 	if err != nil {
 		return err
 	}
-	err = control.Call(ctx, state, method, path, arg, result)
+	err = call(state)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
 		return &exitError{exitNotRunning, fmt.Errorf("no server runs with the state %s: start it, or give the --upper or --state that it was given", state)}

@@ -48,7 +48,7 @@ func (o *dirOptions) restart(ctx context.Context, w io.Writer) error {
 	if err := o.order(ctx, http.MethodGet, serverPath, &before); err != nil {
 		return err
 	}
-	err = o.orderOnce(ctx, http.MethodPost, restartPath, restartArg{program}, nil)
+	err = o.orderOnce(ctx, http.MethodPost, restartPath, restartArg{program})
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: the server's log says whether it was restarted", context.Cause(ctx))

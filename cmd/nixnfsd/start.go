@@ -93,7 +93,7 @@ func setUpConfig() (*setup.Config, error) {
 // byHand is an error where somebody runs the server in a terminal.
 func byHand(ctx context.Context, c *setup.Config, run setup.Runner) error {
 	var a serverAnswer
-	if err := control.Call(ctx, c.State, http.MethodGet, serverPath, nil, &a); err != nil {
+	if err := control.Repeat(ctx, c.State, http.MethodGet, serverPath, nil, &a); err != nil {
 		return nil // none runs; what is wrong with one that does shows otherwise
 	}
 	if active, err := c.Active(ctx, run); err == nil && active {

@@ -89,22 +89,19 @@ func (o *statusOptions) looker() (*status.Looker, error) {
 			return c.Check(ctx)
 		},
 		Server: func(ctx context.Context) (metrics.Snapshot, error) {
-			return tell[metrics.Snapshot](ctx, state, statusPath)
+			return ask[metrics.Snapshot](ctx, state, statusPath)
 		},
 		Layers: func(ctx context.Context) ([]overlay.Layer, error) {
-			a, err := tell[layersAnswer](ctx, state, layersPath)
+			a, err := ask[layersAnswer](ctx, state, layersPath)
 			return a.Layers, err
 		},
-		Keeper: func(ctx context.Context) (keep.Status, error) { return tell[keep.Status](ctx, keeper, keeperPath) },
+		Keeper: func(ctx context.Context) (keep.Status, error) { return ask[keep.Status](ctx, keeper, keeperPath) },
 	}, nil
 }
 
-// tell asks who takes orders in dir. A restart can leave that without an answer.
-func tell[T any](ctx context.Context, dir, path string) (answer T, err error) {
-	err = control.Call(ctx, dir, http.MethodGet, path, nil, &answer)
-	if errors.Is(err, control.ErrEnded) {
-		err = control.Call(ctx, dir, http.MethodGet, path, nil, &answer)
-	}
+// ask gives the answer of who takes orders in dir.
+func ask[T any](ctx context.Context, dir, path string) (answer T, err error) {
+	err = control.Repeat(ctx, dir, http.MethodGet, path, nil, &answer)
 	return answer, err
 }
 

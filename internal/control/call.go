@@ -52,6 +52,19 @@ func Call(ctx context.Context, dir, method, path string, arg, result any) error 
 	return decode(resp, result)
 }
 
+// Repeat is Call of an order that may be given twice: a restart can leave it without an answer, and
+// then the successor gets it.
+func Repeat(ctx context.Context, dir, method, path string, arg, result any) error {
+	const most = 3
+	var err error
+	for range most {
+		if err = Call(ctx, dir, method, path, arg, result); !errors.Is(err, ErrEnded) {
+			break
+		}
+	}
+	return err
+}
+
 // unwrapURL takes off what net/http says of a request to an address that means nothing.
 func unwrapURL(err error) error {
 	var wrapped interface {

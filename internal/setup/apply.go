@@ -228,7 +228,7 @@ func (a *applier) delete(ctx context.Context, dir string) error {
 		return fmt.Errorf("the receipt %s does not say that it is ours", a.file)
 	}
 	keep := ""
-	if filepath.Dir(a.file) == dir {
+	if same(filepath.Dir(a.file), dir) {
 		keep = filepath.Base(a.file)
 	}
 	if err := removeStore(ctx, dir, keep); err != nil {
@@ -236,6 +236,16 @@ func (a *applier) delete(ctx context.Context, dir string) error {
 	}
 	a.receipt.Store = slices.DeleteFunc(a.receipt.Store, func(d string) bool { return d == dir })
 	return a.save()
+}
+
+// same tells whether dir, and not a link of that name, is where path leads: a home can be a link.
+func same(path, dir string) bool {
+	a, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(dir)
+	return err == nil && os.SameFile(a, b)
 }
 
 func (a *applier) note(c Change) error {

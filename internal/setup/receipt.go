@@ -69,8 +69,16 @@ func ReadReceipt(file string) (Receipt, error) {
 	return r, nil
 }
 
-// check holds that all paths are some.
+// check holds that all paths are some, and that no store holds the home: somebody may have
+// edited the receipt.
 func (r *Receipt) check() error {
+	if home, err := os.UserHomeDir(); err == nil {
+		for _, dir := range r.Store {
+			if within(home, dir) {
+				return fmt.Errorf("%q is no store's directory: your home is in it", dir)
+			}
+		}
+	}
 	paths := slices.Concat(r.Exports, r.Store, r.Dirs)
 	for _, c := range r.Changes {
 		paths = append(paths, c.Path)

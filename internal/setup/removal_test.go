@@ -285,3 +285,59 @@ func TestDeleteOnlyOurs(t *testing.T) {
 		t.Error("it is gone")
 	}
 }
+
+// TestDeleteKeepsTheReceipt has the home be a link: the directory that the receipt is in is not made anew
+// while there is more to delete.
+func TestDeleteKeepsTheReceipt(t *testing.T) {
+	dir := t.TempDir()
+	state, upper := filepath.Join(dir, "real", "state"), filepath.Join(dir, "upper")
+	if err := errors.Join(os.MkdirAll(state, 0o755), os.Mkdir(upper, 0o755), os.Symlink("real", filepath.Join(dir, "home"))); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	o := Order{Receipt: filepath.Join(dir, "home", "state", "setup.json"), Store: []string{state, upper}, Steps: []Step{{Path: state, Delete: true}}}
+	if err := Apply(t.Context(), o, nil, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(held.Fd()), &st); err != nil || st.Nlink == 0 {
+		t.Errorf("the directory is another one: %v", err)
+	}
+}
+
+// TestStoreHoldsNoHome has somebody write his home, and what is above it, into a receipt.
+func TestStoreHoldsNoHome(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "you")
+	t.Setenv("HOME", home)
+	for _, dir := range []string{home, filepath.Dir(home), "/"} {
+		r := Receipt{Store: []string{dir}}
+		if err := r.check(); err == nil || !strings.Contains(err.Error(), "your home is in it") {
+			t.Errorf("%s: got %v", dir, err)
+		}
+	}
+	r := Receipt{Store: []string{filepath.Join(home, "store"), home + "r"}}
+	if err := r.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOurs has directories that hold something before they are set up.
+func TestOurs(t *testing.T) {
+	c := linuxConfig()
+	s := &Seen{Full: map[string]bool{}}
+	for _, dir := range c.storeDirs() {
+		s.Full[dir] = true
+	}
+	if got := c.Ours(s); !slices.Equal(got, c.storeDirs()) {
+		t.Errorf("of the standard ones got %q", got)
+	}
+	c.Layout.Upper = filepath.Join(c.Data, "photos")
+	s.Full[c.Layout.Upper] = true
+	if got := c.Ours(s); slices.Contains(got, c.Layout.Upper) {
+		t.Errorf("what is beside the standard ones is taken for ours: %q", got)
+	}
+}

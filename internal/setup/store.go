@@ -25,9 +25,9 @@ func (c *Config) storeDirs() []string {
 // Ours are those of the server's directories that hold nothing but what it puts there, so that
 // they may be deleted one day: all that hold nothing yet, and the standard ones.
 func (c *Config) Ours(s *Seen) []string {
+	standard := []string{c.State, filepath.Join(c.Data, "upper"), filepath.Join(c.Data, "work"), filepath.Join(c.Data, "var")}
 	return slices.DeleteFunc(c.storeDirs(), func(dir string) bool {
-		standard := dir == c.State || filepath.Dir(dir) == c.Data
-		return dir == "" || within(c.Home, dir) || s.Full[dir] && !standard && !s.Noted[dir]
+		return dir == "" || within(c.Home, dir) || s.Full[dir] && !slices.Contains(standard, dir) && !s.Noted[dir]
 	})
 }
 

@@ -63,7 +63,7 @@ type importer struct {
 }
 
 func (i *importer) run() error {
-	if _, err := os.Stat(filepath.Join(i.o.From, "var/nix/db/db.sqlite")); err != nil {
+	if err := isDatabase(filepath.Join(i.o.From, "var/nix/db/db.sqlite")); err != nil {
 		return fmt.Errorf("it holds no store of Nix: %w", err)
 	}
 	held, err := lock(i.o.From)
@@ -81,6 +81,21 @@ func (i *importer) run() error {
 		return err
 	}
 	return i.publish()
+}
+
+// isDatabase holds that a file begins as SQLite's do (https://www.sqlite.org/fileformat.html, 1.3).
+func isDatabase(file string) error {
+	const magic = "SQLite format 3\x00"
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b := make([]byte, len(magic))
+	if _, err := io.ReadFull(f, b); err != nil || string(b) != magic {
+		return fmt.Errorf("%s is no SQLite database", file)
+	}
+	return nil
 }
 
 // momentary tells what Nix makes anew, and what only its owner reads.

@@ -312,6 +312,9 @@ func TestRefused(t *testing.T) {
 		want string
 	}{
 		{"no store", func(_ *scene, o *storeimport.Options) { o.From = t.TempDir() }, "it holds no store of Nix"},
+		{"no database", func(s *scene, _ *storeimport.Options) {
+			s.must(os.WriteFile(s.old+"/var/nix/db/db.sqlite", []byte("a text that has no less than 16 bytes"), 0o644))
+		}, "db.sqlite is no SQLite database"},
 		{"a new store that is not empty", func(s *scene, _ *storeimport.Options) { s.must(os.Mkdir(s.upper+"/store", 0o755)) }, "the new store is not empty: there is a store in it"},
 		{"a var that is not empty", func(s *scene, o *storeimport.Options) {
 			o.Var = t.TempDir()
