@@ -208,7 +208,7 @@ func TestMac(t *testing.T) {
 		t.Errorf("got %q, %q", s.Copied, s.Indexed)
 	}
 	o.Run = answers(map[string]string{"isexcluded": "[Excluded]      " + c.Data + "\n"})
-	write(t, c.Data+"/"+noIndex, "", 0o644)
+	write(t, c.Data+"/"+setup.NeverIndex, "", 0o644)
 	if s := look(); len(s.Copied) > 0 || s.Indexed != "" {
 		t.Errorf("got %q, %q", s.Copied, s.Indexed)
 	}

@@ -8,10 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-)
 
-// noIndex is a file by which Spotlight leaves a directory out.
-const noIndex = ".metadata_never_index"
+	"github.com/nixnfsd/nixnfsd/internal/setup"
+)
 
 // mac looks whether what backs up and what indexes leave the store alone.
 func (o *onlooker) mac(ctx context.Context) (func(*Sight), error) {
@@ -31,7 +30,7 @@ func (o *onlooker) mac(ctx context.Context) (func(*Sight), error) {
 		copied = []string{dir}
 	}
 	indexed := ""
-	if _, statErr := os.Lstat(filepath.Join(dir, noIndex)); dir == o.Data && statErr != nil {
+	if _, statErr := os.Lstat(filepath.Join(dir, setup.NeverIndex)); dir == o.Data && statErr != nil {
 		indexed = dir
 	}
 	return func(s *Sight) { s.Copied, s.Indexed = copied, indexed }, err

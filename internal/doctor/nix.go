@@ -51,10 +51,10 @@ func (p *patient) database() {
 func (p *patient) mac() {
 	for _, dir := range p.Copied {
 		p.add(TimeMachineCopies, "Time Machine backs "+dir+" up", "run: tmutil addexclusion "+dir,
-			run(false, "leaves the store out of backups", "/usr/bin/tmutil", "addexclusion", dir))
+			run(false, "leaves the store out of backups", setup.ExcludeArgs(dir)...))
 	}
 	if p.Indexed != "" {
-		file := p.Indexed + "/" + noIndex
+		file := p.Indexed + "/" + setup.NeverIndex
 		p.add(SpotlightIndexes, "Spotlight may index "+p.Indexed, "make the empty file "+file,
 			setup.Step{Path: file, Mode: 0o644, Why: "has Spotlight leave the store out"})
 	}

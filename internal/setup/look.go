@@ -97,7 +97,7 @@ func (s *Seen) lookAtFiles(c *Config) error {
 	p := c.places()
 	files := []string{p.keeper, p.server}
 	if c.System == "darwin" {
-		files = append(files, synthetic.Conf, path.Join(synthetic.Dir, manifest))
+		files = append(files, synthetic.Conf, path.Join(synthetic.Dir, manifest), path.Join(c.Data, NeverIndex))
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -34,6 +34,7 @@ func (p *planner) mac() error {
 		return err
 	}
 	p.store()
+	p.leaveOut()
 	server := launchd.Server(p.config.serveArgs(), p.config.ServerLog())
 	if err := p.job(false, launchd.GUI(p.config.UID), server, false); err != nil {
 		return err
@@ -41,6 +42,27 @@ func (p *planner) mac() error {
 	p.macNotes()
 	return nil
 }
+
+// NeverIndex is a file by which Spotlight leaves a directory out.
+const NeverIndex = ".metadata_never_index"
+
+// leaveOut has Spotlight and Time Machine leave the store out, where it is in its standard place: its
+// million files are found by nobody's search, and come from Nix's caches again.
+func (p *planner) leaveOut() {
+	dir := p.config.Data
+	if path.Dir(p.config.Layout.Upper) != dir {
+		return
+	}
+	if p.file(Step{Path: path.Join(dir, NeverIndex), Mode: 0o644, Why: "has Spotlight leave the store out"}) {
+		p.plan.Steps = append(p.plan.Steps, Step{
+			Run: ExcludeArgs(dir), Ignore: true,
+			Why: "leaves the store out of Time Machine's backups: Nix gets it again; where it fails, check says so",
+		})
+	}
+}
+
+// ExcludeArgs has Time Machine leave a directory out for as long as it is there (tmutil(8)).
+func ExcludeArgs(dir string) []string { return []string{"/usr/bin/tmutil", "addexclusion", dir} }
 
 // synthetic has the mount point made, now where the system can and at each boot.
 func (p *planner) synthetic() error {

@@ -66,6 +66,7 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir)
 	}
 	u.files(true, root)
 	u.reload(true, root.tells(p.keeper))
+	u.log(true, root.tells(p.keeper), KeeperLog)
 	told := user.tells(p.server)
 	if told {
 		u.end(false, p.server)
@@ -77,6 +78,7 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir)
 	}
 	u.files(false, user)
 	u.reload(false, told)
+	u.log(false, told, c.ServerLog())
 	return &u.plan
 }
 
@@ -93,10 +95,12 @@ func (r *Receipt) tells(path string) bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Path == path })
 }
 
-// withoutStore leaves out the directories that the store is in.
+// withoutStore leaves out the directories that the store is in, and what is beside it there.
 func (r Receipt) withoutStore() Receipt {
 	r.Changes = slices.DeleteFunc(slices.Clone(r.Changes), func(c Change) bool {
-		return c.Dir && slices.ContainsFunc(r.Store, func(dir string) bool { return within(dir, c.Path) })
+		return slices.ContainsFunc(r.Store, func(dir string) bool {
+			return c.Dir && within(dir, c.Path) || !c.Dir && path.Base(c.Path) == NeverIndex && path.Dir(c.Path) == path.Dir(dir)
+		})
 	})
 	return r
 }
@@ -136,6 +140,13 @@ func (u *undoer) end(root bool, file string) {
 func (u *undoer) reload(root, written bool) {
 	if u.config.System == "linux" && written {
 		u.plan.Steps = append(u.plan.Steps, Step{Root: root, Run: u.systemd(root).Reload(), Why: "has systemd forget the unit"})
+	}
+}
+
+// log removes the file that launchd made for what a job says; systemd's journal is the machine's.
+func (u *undoer) log(root, written bool, file string) {
+	if u.config.System == "darwin" && written {
+		u.plan.Steps = append(u.plan.Steps, Step{Root: root, Path: file, Undo: true, Remove: true, Why: "what it has logged"})
 	}
 }
 

@@ -45,6 +45,7 @@ func TestUndoPlans(t *testing.T) {
 		store  []StoreDir // that goes
 	}{
 		{"macos-undo", macConfig(), mac(14, 0, ""), macDone(t), []StoreDir{{"/Users/you/Library/nixnfsd/upper", 1234, 5 << 30}, {Path: "/Users/you/Library/nixnfsd/work"}}},
+		{"macos-undo-store-kept", macConfig(), mac(14, 0, ""), macDone(t), nil},
 		{"linux-undo", linuxConfig(), linuxFresh(), hooked, nil},
 	}
 	for _, tc := range tt {
