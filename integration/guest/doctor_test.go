@@ -292,8 +292,7 @@ func fillUp(t *testing.T) (restore func()) {
 // TestDoctor seeds faults on a machine that is set up, one illness after the other: check finds
 // each by its name, and --fix mends what it says that it does.
 func TestDoctor(t *testing.T) {
-	first, err := os.ReadFile("/proc/1/comm")
-	testenv.Require(t, err == nil && string(first) == "systemd\n" && os.Getuid() == 0, "systemd does not run the machine, or this is not root")
+	systemdGuest(t)
 	admit(t)
 	awaitWell(t)
 	testenv.Await(t, "root sees that all is well", func() bool {

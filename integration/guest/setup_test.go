@@ -37,8 +37,7 @@ type thereAndBack struct {
 // restart of the machine and a stop, and takes it back: the machine is as it was, but for the
 // store, and without that when it is deleted.
 func TestThereAndBack(t *testing.T) {
-	first, err := os.ReadFile("/proc/1/comm")
-	testenv.Require(t, err == nil && string(first) == "systemd\n" && os.Getuid() == 0, "systemd does not run the machine, or this is not root")
+	systemdGuest(t)
 	m := &thereAndBack{program: setUpHome + "/bin/nixnfsd"}
 	m.arrive(t)
 	m.nix = newScenario(t, m.nixUser(t), "there", 20)
