@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/integration/uml/spec"
-	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // The environment that the guest gives to the tests.
@@ -75,15 +74,6 @@ func Control(t testing.TB, verb string) {
 	if err != nil {
 		t.Fatalf("control %s: %v: %s", verb, err, out)
 	}
-}
-
-// systemdGuest skips the test outside the guest, whose machine it would change, and holds that
-// systemd runs the guest.
-func systemdGuest(t testing.TB) {
-	t.Helper()
-	fromEnv(t, EnvControl)
-	first, err := os.ReadFile("/proc/1/comm")
-	testenv.Require(t, err == nil && string(first) == "systemd\n" && os.Getuid() == 0, "systemd does not run the guest, or this is not root")
 }
 
 // below makes a directory for t in the one that the variable names.

@@ -27,6 +27,15 @@ const (
 	keeperJob = "nixnfsd-keep.service"
 )
 
+// systemdGuest skips the test outside the guest, whose machine it would change, and holds that
+// systemd runs the guest.
+func systemdGuest(t testing.TB) {
+	t.Helper()
+	fromEnv(t, EnvControl)
+	first, err := os.ReadFile("/proc/1/comm")
+	testenv.Require(t, err == nil && string(first) == "systemd\n" && os.Getuid() == 0, "systemd does not run the guest, or this is not root")
+}
+
 // thereAndBack is a machine that systemd runs, and the user who sets nixnfsd up on it.
 type thereAndBack struct {
 	program string
