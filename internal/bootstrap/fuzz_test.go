@@ -24,7 +24,7 @@ func FuzzEntry(f *testing.F) {
 		inside := path.Join("/store", e.base, e.name)
 		below := inside == "/store/"+e.base || strings.HasPrefix(inside, "/store/"+e.base+"/")
 		switch {
-		case e.base != "" && (!storeName.MatchString(e.base) || !below || strings.Contains("/"+e.name+"/", "/../")):
+		case e.base != "" && (!isStoreName(e.base) || !below || strings.Contains("/"+e.name+"/", "/../")):
 			t.Errorf("%q of %q leads elsewhere", e.name, e.base)
 		case e.base == "" && (e.name == "" || strings.ContainsAny(e.name, "/\x00")):
 			t.Errorf("%q is beside the store", e.name)
@@ -41,9 +41,38 @@ func FuzzRegistration(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		all, err := parseRegistration(text)
 		for _, r := range all {
-			if err != nil || !storeName.MatchString(r.base) || r.size < 0 {
+			if err != nil || !isStoreName(r.base) || r.size < 0 {
 				t.Errorf("%+v, %v", r, err)
 			}
 		}
 	})
+}
+
+func TestIsStoreName(t *testing.T) {
+	const hash = "0123456789abcdfghijklmnpqrsvwxyz"
+	long := strings.Repeat("x", 211)
+	for name, want := range map[string]bool{
+		hash + "-nix-2.30.1":    true,
+		hash + "-a":             true,
+		hash + "-+_?=.-Z9":      true,
+		hash + "-" + long:       true,
+		hash + "-" + long + "x": false,
+		hash + "-":              false,
+		hash + "-.a":            false,
+		hash + "-a/b":           false,
+		hash + "-a b":           false,
+		hash + "-a\n":           false,
+		hash + "-\u00e4":        false,
+		hash:                    false,
+		hash[1:] + "-a":         false,
+		hash + "0-a":            false,
+		strings.Replace(hash, "a", "e", 1) + "-a":    false,
+		strings.Replace(hash, "a", "A", 1) + "-a":    false,
+		strings.Replace(hash, "a", "\x00", 1) + "-a": false,
+		"": false,
+	} {
+		if got := isStoreName(name); got != want {
+			t.Errorf("%q: got %t", name, got)
+		}
+	}
 }

@@ -83,7 +83,7 @@ func (l *lines) path() (r registered, references []string, err error) {
 func (l *lines) base() (string, error) {
 	line := l.next()
 	base, ok := strings.CutPrefix(line, storeDir+"/")
-	if !ok || !storeName.MatchString(base) {
+	if !ok || !isStoreName(base) {
 		return "", wrong("its registration has %.300q where a store path has to be", line)
 	}
 	return base, nil

@@ -169,7 +169,7 @@ func (r *reader) check(h *tar.Header) (*entry, error) {
 	switch {
 	case top == "store" && isBelow:
 		e.base, e.name, _ = strings.Cut(below, "/")
-		if !storeName.MatchString(e.base) {
+		if !isStoreName(e.base) {
 			return nil, wrong("%q is no name of a store path", e.base)
 		}
 		return e, nil
@@ -185,8 +185,20 @@ func (r *reader) check(h *tar.Header) (*entry, error) {
 	return e, nil
 }
 
-// storeName is what Nix calls store paths (libstore, path.cc).
-var storeName = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}$`)
+// isStoreName tells whether Nix calls a store path so (libstore, path.cc): a hash in its base 32, a
+// dash, and a name. It is no regular expression, since one that counts to 211 takes longer to make than a verb
+// takes to start.
+func isStoreName(s string) bool {
+	const (
+		base32 = "0123456789abcdfghijklmnpqrsvwxyz"
+		inName = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-._?="
+		digits = 32
+		most   = 211
+	)
+	hash, name, _ := strings.Cut(s, "-")
+	return len(hash) == digits && strings.Trim(hash, base32) == "" &&
+		name != "" && len(name) <= most && name[0] != '.' && strings.Trim(name, inName) == ""
+}
 
 // folderName is that of the folder that everything is in.
 var folderName = regexp.MustCompile(`^nix-([0-9][0-9A-Za-z.+_-]*)-([0-9a-z_]+-[a-z]+)$`)
