@@ -61,6 +61,7 @@ func TestThereAndBack(t *testing.T) {
 		{"upgrade", m.upgrade},
 		{"restart of the machine", m.restart},
 		{"stop", m.stop},
+		{"verbs", m.verbs},
 	} {
 		if !t.Run(step.name, step.step) {
 			t.Fatalf("what comes after %s is not tried: %s", step.name, journal(t))
