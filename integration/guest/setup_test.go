@@ -269,10 +269,13 @@ func (m *thereAndBack) busy(t *testing.T) {
 func (m *thereAndBack) uninstall(t *testing.T, before machine) {
 	m.busy(t)
 	m.nixnfsd(t, "y\n", "uninstall", "--keep-store")
-	kept := []string{setUpHome + "/.local", m.program} // that he has upgraded himself
+	local := setUpHome + "/.local"
+	above := []string{local, local + "/share", local + "/state", m.program} // that he has upgraded himself
+	kept := []string{local + "/share/nixnfsd", local + "/state/nixnfsd"}
 	for _, line := range readMachine(t, setUpHome).since(before) {
 		path, _, _ := strings.Cut(line, ": ")
-		if !slices.ContainsFunc(kept, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }) {
+		within := func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+		if !slices.Contains(above, path) && !slices.ContainsFunc(kept, within) {
 			t.Error(line)
 		}
 	}
