@@ -31,7 +31,7 @@ func byHand(system string) *Sight {
 	addr := netip.MustParseAddrPort("127.0.0.1:12049")
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	dir := func(use string, mode fs.FileMode) Dir {
-		return Dir{Use: use, Path: "/home/you/" + use, There: true, Dir: true, UID: 1000, Mode: mode, Avail: 1 << 40, Total: 1 << 41, Files: 1 << 20, MaxFiles: 1 << 21}
+		return Dir{Use: use, Path: "/home/you/" + use, Real: "/home/you/" + use, There: true, Dir: true, UID: 1000, Mode: mode, Avail: 1 << 40, Total: 1 << 41, Files: 1 << 20, MaxFiles: 1 << 21}
 	}
 	state := dir("state", 0o700)
 	state.Key = &Key{Mode: 0o600, Size: keySize}
@@ -242,6 +242,7 @@ var faults = []fault{
 	{"state open", "hand", func(s *Sight) { s.dir("state").Mode = 0o777 }, []string{"+" + StateOpen}},
 	{"state of somebody", "hand", func(s *Sight) { s.dir("state").UID = 7 }, []string{StateForeign}},
 	{"key open", "hand", func(s *Sight) { s.dir("state").Key.Mode = 0o640 }, []string{"+" + KeyOpen}},
+	{"key linked", "hand", func(s *Sight) { s.dir("state").Key.Mode = fs.ModeSymlink | 0o777 }, []string{KeyNotFile}},
 	{"key short", "hand", func(s *Sight) { s.dir("state").Key.Size = 3 }, []string{KeyBroken}},
 	{"moved", "hand", layer(overlay.LayerMoved), []string{overlay.LayerMoved}},
 	{"unreadable", "hand", layer(overlay.LayerUnreadable), []string{overlay.LayerUnreadable}},

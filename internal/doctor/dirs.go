@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -61,12 +62,12 @@ func (p *patient) rights(d Dir) {
 		p.add(foreignName, what, mend, fix...)
 		return
 	}
-	open, who, mode := d.Mode&0o022, "others", "go-w"
+	bits, who, mode := fs.FileMode(0o022), "others", "go-w"
 	if d.Use == "upper" { // the rights in it are the user's business, up to a point
-		open, who, mode = d.Mode&0o002, "everybody", "o-w"
+		bits, who, mode = 0o002, "everybody", "o-w"
 	}
-	if open != 0 {
-		p.add(openName, fmt.Sprintf("%s can write to the %s directory %s (mode %04o)", who, d.Use, d.Path, d.Mode), "run: chmod "+mode+" "+shell.Quote(d.Path), narrow(mode, d.Path))
+	if d.Mode&bits != 0 {
+		p.add(openName, fmt.Sprintf("%s can write to the %s directory %s (mode %04o)", who, d.Use, d.Path, d.Mode), "run: chmod "+mode+" "+shell.Quote(d.Path), narrow(bits, d.Real))
 	}
 	if d.Key != nil {
 		p.key(d)
@@ -84,8 +85,12 @@ const keySize = 16
 
 func (p *patient) key(d Dir) {
 	file := d.Path + "/key"
+	if !d.Key.Mode.IsRegular() { // whose it is where it leads to nobody knows
+		p.add(KeyNotFile, file+" is a symbolic link, or no file", "look who has put it there, and put the right file there")
+		return
+	}
 	if d.Key.Mode&0o077 != 0 {
-		p.add(KeyOpen, fmt.Sprintf("others can read %s (mode %04o), and make file handles with it", file, d.Key.Mode), "run: chmod 600 "+shell.Quote(file), narrow("600", file))
+		p.add(KeyOpen, fmt.Sprintf("others can read %s (mode %04o), and make file handles with it", file, d.Key.Mode), "run: chmod 600 "+shell.Quote(file), narrow(0o077, d.Real+"/key"))
 	}
 	if d.Key.Size != keySize {
 		p.add(KeyBroken, fmt.Sprintf("%s has %d bytes instead of %d", file, d.Key.Size, keySize), "put the right file back, or unmount every client and remove it")

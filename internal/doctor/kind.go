@@ -60,6 +60,7 @@ const (
 	StateOpen         = "state-open"
 	StateForeign      = "state-foreign"
 	KeyOpen           = "key-open"
+	KeyNotFile        = "key-not-file"
 	KeyBroken         = "key-broken"
 	SpaceLow          = "space-low"
 	FilesLow          = "files-low"
@@ -161,6 +162,7 @@ func dirKinds() []Kind {
 		{Name: StateOpen, Severity: Error, Mends: narrows, About: "others may write to the state directory: no server starts"},
 		{Name: StateForeign, Severity: Error, Mends: gives, About: "the state directory is somebody else's: no server starts"},
 		{Name: KeyOpen, Severity: Error, Mends: narrows, About: "others may read the key of the file handles"},
+		{Name: KeyNotFile, Severity: Error, About: "the key of the file handles is a symbolic link, or no file"},
 		{Name: KeyBroken, Severity: Error, About: "the key of the file handles has another size: no server starts"},
 		{Name: overlay.LayerMoved, Severity: Error, About: "another directory, or none, is where a layer was"},
 		{Name: overlay.LayerUnreadable, Severity: Error, About: "a layer cannot be read"},

@@ -39,11 +39,14 @@ func (o *onlooker) dir(d *Dir) (err error) {
 	if err != nil {
 		return err
 	}
+	if d.Real, err = filepath.EvalSymlinks(d.Path); err != nil {
+		return err
+	}
 	d.There, d.Dir, d.Mode = true, info.IsDir(), info.Mode().Perm()
 	d.UID = int(info.Sys().(*syscall.Stat_t).Uid)
 	if d.Use == "state" {
 		if info, err := os.Lstat(filepath.Join(d.Path, "key")); err == nil {
-			d.Key = &Key{Mode: info.Mode().Perm(), Size: info.Size()}
+			d.Key = &Key{Mode: info.Mode(), Size: info.Size()}
 		}
 	}
 	return d.space()

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -164,6 +165,6 @@ func run(root bool, why string, args ...string) setup.Step {
 }
 
 // narrow takes rights away from others.
-func narrow(mode, path string) setup.Step {
-	return run(false, "takes that right away", "/bin/chmod", mode, path)
+func narrow(bits fs.FileMode, path string) setup.Step {
+	return setup.Step{Path: path, Narrow: bits, Why: "takes that right away"}
 }

@@ -157,8 +157,8 @@ func (p *patient) obstacleFix(o mount.Problem) []setup.Step {
 	for _, dir := range p.Machine.Loose {
 		if p.Setup.MayTighten(p.Machine, dir) && strings.Contains(o.What, " "+dir+",") {
 			steps = append(steps,
-				run(true, "root's alone", "/bin/chown", "root", dir),
-				run(true, "root's alone", "/bin/chmod", "go-w", dir))
+				run(true, "root's alone", "/bin/chown", "-h", "root", dir),
+				setup.Step{Root: true, Path: dir, Narrow: 0o022, Why: "root's alone"})
 		}
 	}
 	return steps

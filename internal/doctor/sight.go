@@ -106,7 +106,8 @@ type Job struct {
 type Dir struct {
 	Use     string // "upper", "work" or "state"
 	Path    string
-	InMount bool // nothing more is known then
+	InMount bool   // nothing more is known then
+	Real    string // where symbolic links on the way lead
 	There   bool
 	Dir     bool // it is one
 	UID     int
@@ -120,7 +121,7 @@ type Dir struct {
 
 // Key is the file of the handles' key.
 type Key struct {
-	Mode fs.FileMode // permissions
+	Mode fs.FileMode // no link is followed
 	Size int64
 }
 

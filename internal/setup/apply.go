@@ -84,6 +84,8 @@ func (a *applier) do(ctx context.Context, s Step) error {
 	switch {
 	case s.Run != nil:
 		return a.command(ctx, s)
+	case s.Narrow != 0:
+		return narrow(s.Path, s.Narrow)
 	case !filepath.IsAbs(s.Path):
 		return errors.New("there is neither a command nor a path")
 	case s.Delete:
@@ -114,6 +116,21 @@ func (a *applier) command(ctx context.Context, s Step) error {
 		return inUse(s.IfMounted, err)
 	}
 	return err
+}
+
+// narrow takes rights away from a file or a directory. Others, who may have had the right to, could have
+// put a symbolic link there, or a pipe, since it was looked at.
+func narrow(path string, bits fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return f.Chmod(info.Mode() &^ bits)
 }
 
 // inUse names processes that keep a mount from being unmounted, where the system tells.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -266,6 +267,28 @@ func TestApplyRefuses(t *testing.T) {
 	} {
 		if err := m.apply([]Step{s}); err == nil {
 			t.Errorf("%v was done", s.words())
+		}
+	}
+}
+
+// TestNarrow has rights be taken away from what is meant, and not from what somebody has it lead to.
+func TestNarrow(t *testing.T) {
+	m := newMachine(t)
+	in := func(name string) string { return filepath.Join(m.dir, name) }
+	m.put("precious", "x", 0o666)
+	m.put("open", "x", 0o666)
+	if err := errors.Join(os.Chmod(in("precious"), 0o666), os.Chmod(in("open"), 0o666), os.Symlink("precious", in("link")), syscall.Mkfifo(in("fifo"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{"open": nil, "link": syscall.ELOOP, "fifo": nil} {
+		if err := m.apply([]Step{{Path: in(name), Narrow: 0o022}}); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+	}
+	for name, want := range map[string]fs.FileMode{"open": 0o644, "precious": 0o666} {
+		info, err := os.Stat(in(name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: got %v, %v, want %v", name, info.Mode(), err, want)
 		}
 	}
 }

@@ -38,6 +38,8 @@ type Step struct {
 	Undo bool `json:"undo,omitempty"`
 	// Delete: Path with all that is in it, which the receipt has to call a directory of ours.
 	Delete bool `json:"delete,omitempty"`
+	// Narrow are permission bits that are taken away from Path, which a symbolic link is not followed for.
+	Narrow fs.FileMode `json:"narrow,omitempty"`
 	// Hook: the lines of ours that Path, a shell's start-up file, has.
 	Hook *hook.Hook `json:"hook,omitempty"`
 }

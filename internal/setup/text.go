@@ -59,6 +59,8 @@ func (s *Step) words() []string {
 		return []string{"delete", shell.Quote(s.Path), "and", "all", "that", "is", "in", "it"}
 	case s.Hook != nil:
 		return []string{"take", "nixnfsd's", "lines", "out", "of", shell.Quote(s.Path)}
+	case s.Narrow != 0:
+		return []string{"take", fmt.Sprintf("mode %04o", s.Narrow), "away", "from", shell.Quote(s.Path)}
 	case s.Remove:
 		return []string{"remove", shell.Quote(s.Path)}
 	case s.Mode.IsDir():
