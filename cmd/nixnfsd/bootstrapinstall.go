@@ -13,6 +13,7 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/bootstrap"
 	"github.com/nixnfsd/nixnfsd/internal/hook"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/internal/xdg"
 )
 
 // configure puts var where it is to be, and writes a nix.conf.
@@ -44,15 +45,11 @@ func (b *bootstrapping) configure(ctx context.Context, u *bootstrap.Unpacked) er
 
 // writeConfig writes a nix.conf where there is none, and has the receipt remember that.
 func (b *bootstrapping) writeConfig(ctx context.Context, settings []bootstrap.Setting, builds string) error {
-	configs := os.Getenv("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(configs) {
-		home, err := userHome()
-		if err != nil {
-			return err
-		}
-		configs = filepath.Join(home, ".config")
+	home, err := userHome()
+	if err != nil {
+		return err
 	}
-	file := filepath.Join(configs, "nix", "nix.conf")
+	file := filepath.Join(xdg.Of(home, os.Getenv).Config, "nix", "nix.conf")
 	for _, there := range []string{file, "/etc/nix/nix.conf"} {
 		if _, err := os.Lstat(there); err == nil {
 			fmt.Fprintf(b.stdout, "nix.conf: %s is there, and is left as it is\n", there)
@@ -142,11 +139,7 @@ func (b *bootstrapping) profile(ctx context.Context, nix bootstrap.Nix, u *boots
 		return err
 	}
 	home := filepath.Dir(link)
-	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
-		state = filepath.Join(home, ".local", "state")
-	}
-	makes := []string{link, filepath.Join(home, ".nix-defexpr"), filepath.Join(state, "nix")}
+	makes := []string{link, filepath.Join(home, ".nix-defexpr"), filepath.Join(xdg.Of(home, os.Getenv).State, "nix")}
 	err = setup.NoteMade(receipt, makes, func() error { return nix.Install(ctx, bases...) })
 	if err != nil {
 		return fmt.Errorf("make the first profile: %w", err)
@@ -161,7 +154,7 @@ func (b *bootstrapping) addHook(home string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range hook.Files(runtime.GOOS, home, os.Getenv) {
+	for _, f := range hook.Files(runtime.GOOS, home, xdg.Of(home, os.Getenv).Config) {
 		changed, err := hook.Hook{File: f, Command: []string{program}, MountPoint: defaultExport}.Add()
 		if err != nil {
 			return err

@@ -157,8 +157,7 @@ func (o *checkOptions) doctorConfig() (doctor.Config, error) {
 		restart = append(restart, "--state", o.state)
 	}
 	return doctor.Config{
-		Setup: config, Layout: o.layout(o.export, p), Data: p.data, Version: version(),
-		Restart: restart, ConfigHome: os.Getenv("XDG_CONFIG_HOME"),
+		Setup: config, Layout: o.layout(o.export, p), Data: p.data, Version: version(), Restart: restart,
 	}, err
 }
 

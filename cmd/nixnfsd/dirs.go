@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/nixnfsd/nixnfsd/internal/xdg"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
@@ -100,20 +101,14 @@ func (o *dirOptions) stateDir() (string, error) {
 // places are where a system keeps a user's data and state.
 type places struct{ data, state string }
 
-// userPlaces follows the XDG base directory specification, which has a relative
-// path in a variable ignored, and macOS's ~/Library.
+// userPlaces are beneath the XDG base directories, and on macOS in ~/Library.
 func userPlaces(goos, home string, getenv func(string) string) places {
 	if goos == "darwin" {
 		library := filepath.Join(home, "Library")
 		return places{data: filepath.Join(library, "nixnfsd"), state: filepath.Join(library, "Application Support", "nixnfsd")}
 	}
-	xdg := func(name, standard string) string {
-		if v := getenv(name); filepath.IsAbs(v) {
-			return filepath.Join(v, "nixnfsd")
-		}
-		return filepath.Join(home, standard, "nixnfsd")
-	}
-	return places{data: xdg("XDG_DATA_HOME", ".local/share"), state: xdg("XDG_STATE_HOME", ".local/state")}
+	dirs := xdg.Of(home, getenv)
+	return places{data: filepath.Join(dirs.Data, "nixnfsd"), state: filepath.Join(dirs.State, "nixnfsd")}
 }
 
 // layout fills in what no flag says.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nixnfsd/nixnfsd/internal/setup"
+	"github.com/nixnfsd/nixnfsd/internal/xdg"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
@@ -94,10 +95,6 @@ func (o *setupOptions) config() (*setup.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	configs, err := os.UserConfigDir()
-	if err != nil {
-		return nil, err
-	}
 	home, err := userHome()
 	if err != nil {
 		return nil, err
@@ -108,7 +105,7 @@ func (o *setupOptions) config() (*setup.Config, error) {
 	}
 	offers, err := o.offerOptions.flags(mount.Layout{MountPoint: o.export})
 	return &setup.Config{
-		System: runtime.GOOS, UID: os.Getuid(), Home: home, Configs: configs, Data: p.data, State: p.state,
+		System: runtime.GOOS, UID: os.Getuid(), Home: home, Configs: xdg.Of(home, os.Getenv).Config, Data: p.data, State: p.state,
 		Program: program, Addr: addr, Export: o.export, Flags: slices.Concat(dirs, offers),
 	}, err
 }

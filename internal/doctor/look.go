@@ -117,12 +117,9 @@ func (o *onlooker) process(ctx context.Context) (func(*Sight), error) {
 
 // hooks looks at start-up files, of which those in the mount are left alone.
 func (o *onlooker) hooks(context.Context) (func(*Sight), error) {
-	getenv := func(name string) string {
-		return map[string]string{"XDG_CONFIG_HOME": o.ConfigHome}[name]
-	}
 	var stale []string
 	var errs []error
-	for _, f := range hook.Files(o.Setup.System, o.Setup.Home, getenv) {
+	for _, f := range hook.Files(o.Setup.System, o.Setup.Home, o.Setup.Configs) {
 		if !filepath.IsAbs(f.Path) {
 			continue
 		}

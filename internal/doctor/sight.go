@@ -23,8 +23,6 @@ type Config struct {
 	Version string
 	// Restart is the command line that puts this program in the running server's place.
 	Restart []string
-	// ConfigHome is $XDG_CONFIG_HOME.
-	ConfigHome string
 }
 
 // Eyes is what is asked of others than the file system.

@@ -14,13 +14,13 @@ type File struct {
 }
 
 // Files are the start-up files of the shells that a user of the system goos has, by what is in his
-// home; getenv says where fish has its own. Nothing but names is looked at.
+// home and in his configuration directory, where fish has its own. Nothing but names is looked at.
 //
 // Zsh reads ~/.zshenv always, and no update of macOS replaces it. But a login shell of macOS then runs
 // path_helper(8), which puts the system's directories first: ~/.zprofile, which comes after it,
 // puts that right. Bash reads the first of three files as a login shell, and others of
 // the POSIX shells the last of them.
-func Files(goos, home string, getenv func(string) string) []File {
+func Files(goos, home, configs string) []File {
 	at := func(name string) string { return filepath.Join(home, name) }
 	files := []File{{at(".profile"), shell.Bash}}
 	for _, name := range []string{".bash_profile", ".bash_login"} {
@@ -34,10 +34,6 @@ func Files(goos, home string, getenv func(string) string) []File {
 	}
 	if goos == "darwin" {
 		files = append(files, File{at(".zprofile"), shell.Zsh})
-	}
-	configs := getenv("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(configs) {
-		configs = at(".config")
 	}
 	if fish := filepath.Join(configs, "fish"); there(fish) {
 		files = append(files, File{filepath.Join(fish, "conf.d", "nixnfsd.fish"), shell.Fish})

@@ -202,17 +202,17 @@ func TestFiles(t *testing.T) {
 	}
 	for _, tc := range tt {
 		home := t.TempDir()
-		getenv := func(string) string { return "" }
+		configs := filepath.Join(home, ".config")
 		for _, name := range tc.there {
 			if err := os.MkdirAll(filepath.Join(home, name), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			if name == "xdg/fish" {
-				getenv = func(string) string { return filepath.Join(home, "xdg") }
+				configs = filepath.Join(home, "xdg")
 			}
 		}
 		var got []string
-		for _, f := range Files(tc.goos, home, getenv) {
+		for _, f := range Files(tc.goos, home, configs) {
 			name, _ := filepath.Rel(home, f.Path)
 			got = append(got, name)
 		}

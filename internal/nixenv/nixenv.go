@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nixnfsd/nixnfsd/internal/xdg"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
@@ -50,11 +51,7 @@ func (u User) Vars() []Var {
 // profile is the link to the user's profile: where the XDG base directory specification wants
 // it, if Nix was told to put it there (use-xdg-base-directories of nix.conf).
 func (u User) profile() string {
-	state := u.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
-		state = filepath.Join(u.Home, ".local/state")
-	}
-	if link := filepath.Join(state, "nix/profile"); u.there(link) {
+	if link := filepath.Join(xdg.Of(u.Home, u.Getenv).State, "nix/profile"); u.there(link) {
 		return link
 	}
 	return filepath.Join(u.Home, ".nix-profile")

@@ -16,7 +16,7 @@ type Config struct {
 	System  string // GOOS: "linux" or "darwin"
 	UID     int    // of the owner
 	Home    string
-	Configs string // the user's configuration directory, used on Linux
+	Configs string // the user's configuration directory, as XDG has it
 	Data    string // the user's data directory, which holds the standard upper
 	State   string // the user's state directory, which holds his receipt
 	Program string // absolute path of this program

@@ -139,7 +139,7 @@ func (s *Seen) lookAtReceipts(c *Config) error {
 
 // lookAtHooks passes over start-up files that cannot be read, or are not to be: no lines of ours are there.
 func (s *Seen) lookAtHooks(c *Config) {
-	for _, f := range hook.Files(c.System, c.Home, os.Getenv) {
+	for _, f := range hook.Files(c.System, c.Home, c.Configs) {
 		state, err := hook.Hook{File: f, MountPoint: c.Export}.State()
 		if err == nil && state != hook.Absent {
 			s.Hooks = append(s.Hooks, f)
