@@ -276,15 +276,59 @@ func TestScriptsMentionAll(t *testing.T) {
 	}
 }
 
+// TestScriptsReachExitCodes has every verb end with 0, 1 and 2, and with what else its help says, in
+// some script's line "exits CODE ... nixnfsd VERB"; for 0 "exec ... nixnfsd VERB" does.
+func TestScriptsReachExitCodes(t *testing.T) {
+	reached := map[string]bool{}
+	for _, words := range scriptLines(t) {
+		code, ok := lineCode(words)
+		if at := slices.IndexFunc(words, isProgram); ok && at >= 0 {
+			cmd, _, err := newCommand().Find(words[at+1:])
+			if err == nil {
+				reached[cmd.CommandPath()+" "+code] = true
+			}
+		}
+	}
+	for _, cmd := range verbs(newCommand()) {
+		if !cmd.Runnable() || !cmd.HasParent() {
+			continue
+		}
+		for _, code := range documentedCodes(cmd) {
+			if !reached[cmd.CommandPath()+" "+code] {
+				t.Errorf("no script has %s exit with code %s", cmd.CommandPath(), code)
+			}
+		}
+	}
+}
+
+// lineCode is the exit code that a script's line holds a program to.
+func lineCode(words []string) (code string, ok bool) {
+	switch {
+	case len(words) > 1 && words[0] == "exits":
+		return words[1], true
+	case len(words) > 0 && words[0] == "exec":
+		return "0", true
+	}
+	return "", false
+}
+
+// documentedCodes are the exit codes that every verb has, and what else its help says. Where nothing can
+// fail but the printing, it fails too.
+func documentedCodes(cmd *cobra.Command) []string {
+	_, said, _ := strings.Cut(cmd.Long, "Exit code")
+	return append([]string{"0", "1", "2"}, regexp.MustCompile(`\b[3-9]\b`).FindAllString(said, -1)...)
+}
+
 // scriptLines are the lines of all scripts that run the program, as words.
 func scriptLines(t *testing.T) [][]string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) == 0 {
-		t.Fatal("there are no scripts")
+	var files []string
+	for _, pattern := range []string{"testdata/*/*.txtar", "../../integration/guest/testdata/*.txtar"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("there are no scripts %s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
 	var lines [][]string
 	for _, file := range files {
@@ -301,11 +345,13 @@ func scriptLines(t *testing.T) [][]string {
 	return lines
 }
 
-// runs reports whether words run a verb with a flag, or whatever way where that is empty. "nx" is the
-// program in scripts that run in a shell.
+// isProgram reports whether a word is the program, which scripts that run in a shell call "nx".
+func isProgram(word string) bool { return word == "nx" || filepath.Base(word) == "nixnfsd" }
+
+// runs reports whether words run a verb with a flag, or whatever way where that is empty.
 func runs(words, path []string, flag string) bool {
 	for i, word := range words {
-		if word != "nx" && filepath.Base(word) != "nixnfsd" || len(words) < i+len(path) || !slices.Equal(words[i+1:i+len(path)], path[1:]) {
+		if !isProgram(word) || len(words) < i+len(path) || !slices.Equal(words[i+1:i+len(path)], path[1:]) {
 			continue
 		}
 		given := func(w string) bool { return w == flag || strings.HasPrefix(w, flag+"=") }

@@ -71,10 +71,13 @@ func TestThereAndBack(t *testing.T) {
 	t.Run("again, and all goes", func(t *testing.T) { m.again(t, before) })
 }
 
-// arrive has the user log in and put the program where it is to stay.
+// arrive has a journal that users may read, as machines have, and the user log in and put the program where it is to stay.
 func (m *thereAndBack) arrive(t *testing.T) {
 	t.Helper()
 	systemctl(t, "is-system-running", "--wait")
+	try(t, os.MkdirAll("/var/log/journal", 0o755))
+	try(t, exec.CommandContext(t.Context(), "systemd-tmpfiles", "--create", "--prefix", "/var/log/journal").Run())
+	try(t, exec.CommandContext(t.Context(), "journalctl", "--flush").Run())
 	systemctl(t, "start", "user@1000.service")
 	program, err := exec.LookPath("nixnfsd")
 	try(t, err)
@@ -92,11 +95,14 @@ func (m *thereAndBack) nixUser(t *testing.T) *nixUser {
 	return u
 }
 
-// command makes one of the user's. His session has a manager, and nothing of the test's environment.
+// userEnv is the user's environment. His session has a manager, and nothing of the test's environment.
+var userEnv = []string{"HOME=" + setUpHome, "USER=user1000", "PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=/run/user/1000", "LANG=C.UTF-8"}
+
+// command makes one of the user's.
 func (m *thereAndBack) command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir = setUpHome
-	cmd.Env = []string{"HOME=" + setUpHome, "USER=user1000", "PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=/run/user/1000", "LANG=C.UTF-8"}
+	cmd.Env = userEnv
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: setUpUID, Gid: setUpUID}}
 	return cmd
 }

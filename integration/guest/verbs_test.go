@@ -3,36 +3,49 @@
 package guest
 
 import (
+	_ "embed"
 	"errors"
+	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
+	"strconv"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// verbs has the owner stop and start the server by its own verbs: what is in use goes on, and what
-// is stopped is unmounted first.
+//go:embed testdata/verbs.txtar
+var verbsScript []byte
+
+// verbs runs a script of the user's verbs, which package main's tests count among theirs.
 func (m *thereAndBack) verbs(t *testing.T) {
-	sitting := exec.CommandContext(t.Context(), "sleep", "1h")
-	sitting.Dir = nixRoot
-	try(t, sitting.Start())
-	out, err := m.command(t, m.program, "stop").CombinedOutput()
+	file := filepath.Join(t.TempDir(), "verbs.txtar")
+	try(t, os.WriteFile(file, verbsScript, 0o600))
+	testscript.Run(t, testscript.Params{
+		Files:               []string{file},
+		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": m.exits},
+	})
+}
+
+// exits is the command "exits CODE nixnfsd ARGS...": the user's program ends with that exit code.
+func (m *thereAndBack) exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "nixnfsd" {
+		ts.Fatalf("usage: exits CODE nixnfsd ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	id := strconv.Itoa(setUpUID)
+	command := append([]string{"--reuid", id, "--regid", id, "--clear-groups", "env", "-i", "--chdir=" + setUpHome}, userEnv...)
+	command = append(append(command, m.program), args[2:]...)
+	got := 0
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "nothing was stopped") || !strings.Contains(string(out), "sleep") {
-		t.Errorf("stop of what is in use: %v: %s", err, out)
+	if err := ts.Exec("setpriv", command...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
 	}
-	m.nixnfsd(t, "", "wait")
-	try(t, sitting.Process.Kill())
-	_ = sitting.Wait() // killed
-	if said := m.nixnfsd(t, "", "stop"); said != "unmounted: "+nixRoot+"\nstopped\n" || mountID(t) != "" {
-		t.Errorf("stop: %s", said)
-	}
-	if said := m.nixnfsd(t, "", "start"); !strings.HasPrefix(said, "started\nmounted: "+nixRoot) {
-		t.Errorf("start: %s", said)
-	}
-	if said := m.nixnfsd(t, "", "start"); !strings.HasPrefix(said, "it runs already\nmounted: "+nixRoot) {
-		t.Errorf("start of what runs: %s", said)
-	}
-	if _, err := m.command(t, m.program, "exec", "--", m.nix.home+"/result/bin/hello").Output(); err != nil {
-		t.Errorf("exec: %v", err)
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
