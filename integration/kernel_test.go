@@ -91,11 +91,20 @@ func TestKernelClient(t *testing.T) {
 				tt.cfg.Out = nixTarball(t, kit)
 			}
 			tt.cfg.MountOptions = mountOptions(t)
-			tt.cfg.Test = append([]string{guestTest}, tt.selections...)
+			tt.cfg.Test = slices.Concat([]string{guestTest}, tt.selections, chosen())
 			tt.cfg.Env = append(tt.cfg.Env, "NIXNFSD_REQUIRE="+os.Getenv("NIXNFSD_REQUIRE"))
 			runGuestTests(t, kit, tt.cfg)
 		})
 	}
+}
+
+// chosen is what -run says of the guest's own tests, as in TestKernelClient/user/TestCheck.
+func chosen() []string {
+	parts := strings.SplitN(flag.Lookup("test.run").Value.String(), "/", 3)
+	if len(parts) < 3 {
+		return nil
+	}
+	return []string{"-test.run=" + parts[2]}
 }
 
 // nixTarball gives a directory with a tarball of Debian's Nix.
