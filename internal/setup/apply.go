@@ -13,8 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/nixnfsd/nixnfsd/internal/wholefile"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
@@ -30,20 +29,9 @@ type Order struct {
 // Apply does the steps of an order, until one fails. What was there before goes
 // into the receipt, before anything is touched. say is told of each step.
 func Apply(ctx context.Context, o Order, run Runner, say func(what string)) error {
-	r, err := ReadReceipt(o.Receipt)
-	if err != nil {
+	a := &applier{order: o, run: run}
+	if err := a.begin(); err != nil {
 		return err
-	}
-	r.Exports = union(r.Exports, o.Export)
-	r.Store = union(r.Store, o.Store...)
-	if slices.ContainsFunc(o.Steps, func(s Step) bool { return s.Undo }) {
-		r.Store = slices.DeleteFunc(r.Store, absent)
-	}
-	a := &applier{receipt: r, file: o.Receipt, run: run}
-	if len(r.Store) > 0 {
-		if err := a.save(); err != nil {
-			return err
-		}
 	}
 	for _, s := range o.Steps {
 		what := strings.Join(s.words(), " ")
@@ -75,9 +63,31 @@ func union(all []string, more ...string) []string {
 }
 
 type applier struct {
-	receipt Receipt
-	file    string // of the receipt
-	run     Runner
+	order Order
+	run   Runner
+}
+
+// begin has the receipt tell of the store, where there is one, and no more of one that is gone.
+func (a *applier) begin() error {
+	undoes := slices.ContainsFunc(a.order.Steps, func(s Step) bool { return s.Undo })
+	if !undoes && len(a.order.Store) == 0 {
+		_, err := ReadReceipt(a.order.Receipt) // before anything is touched
+		return err
+	}
+	return a.withReceipt(func(h *held) error {
+		h.Store = union(h.Store, a.order.Store...)
+		if undoes {
+			h.Store = slices.DeleteFunc(h.Store, absent)
+		}
+		return h.write()
+	})
+}
+
+func (a *applier) withReceipt(use func(h *held) error) error {
+	return withReceipt(a.order.Receipt, func(h *held) error {
+		h.Exports = union(h.Exports, a.order.Export)
+		return use(h)
+	})
 }
 
 func (a *applier) do(ctx context.Context, s Step) error {
@@ -93,12 +103,19 @@ func (a *applier) do(ctx context.Context, s Step) error {
 	case s.Hook != nil:
 		_, err := s.Hook.Remove()
 		return err
-	case s.Remove:
-		return a.remove(s)
-	case s.Mode.IsDir():
-		return a.mkdir(s)
 	}
-	return a.write(s)
+	return a.withReceipt(func(h *held) error { return h.do(s) })
+}
+
+// do does a step that the receipt tells of.
+func (h *held) do(s Step) error {
+	switch {
+	case s.Remove:
+		return h.remove(s)
+	case s.Mode.IsDir():
+		return h.mkdir(s)
+	}
+	return h.writeFile(s)
 }
 
 func (a *applier) command(ctx context.Context, s Step) error {
@@ -146,44 +163,33 @@ func inUse(dir string, err error) error {
 	return fmt.Errorf("%w: it is in use, by %s", err, strings.Join(names, ", "))
 }
 
-func (a *applier) mkdir(s Step) error {
+func (h *held) mkdir(s Step) error {
 	if info, err := os.Lstat(s.Path); err == nil && info.IsDir() {
 		return nil // somebody else's by now
 	}
-	if err := a.note(Change{Path: s.Path, Dir: true}); err != nil {
+	if err := h.note(Change{Path: s.Path, Dir: true}); err != nil {
 		return err
 	}
-	err := os.Mkdir(s.Path, s.Mode.Perm())
-	if err == nil {
-		err = os.Chmod(s.Path, s.Mode.Perm()) // whatever the umask is
-	}
-	return err
+	defer syscall.Umask(syscall.Umask(0)) // a mode that was set afterwards would not be after a kill in between
+	return os.Mkdir(s.Path, s.Mode.Perm())
 }
 
-// write writes or copies a file, which appears at once and whole.
-func (a *applier) write(s Step) error {
+// writeFile writes or copies a file, which appears at once and whole.
+func (h *held) writeFile(s Step) error {
 	if !s.Undo {
-		if err := a.noteFile(s); err != nil {
+		if err := h.noteFile(s); err != nil {
 			return err
 		}
 	}
-	f, err := renameio.NewPendingFile(s.Path, renameio.WithPermissions(s.Mode.Perm()), renameio.IgnoreUmask())
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup()
 	from, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if _, err := io.Copy(f, from); err != nil {
+	if err := wholefile.Replace(s.Path, s.Mode.Perm(), from); err != nil || !s.Undo {
 		return err
 	}
-	if err := f.CloseAtomicallyReplace(); err != nil || !s.Undo {
-		return err
-	}
-	return a.drop(s.Path)
+	return h.forget(s.Path)
 }
 
 // open gives what is to be written.
@@ -195,22 +201,22 @@ func (s *Step) open() (io.ReadCloser, error) {
 }
 
 // noteFile puts into the receipt what is there now.
-func (a *applier) noteFile(s Step) error {
+func (h *held) noteFile(s Step) error {
 	c := Change{Path: s.Path}
 	from, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, from); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, from); err != nil {
 		return err
 	}
-	c.Digest = fmt.Sprintf("%x", h.Sum(nil))
+	c.Digest = fmt.Sprintf("%x", sum.Sum(nil))
 	info, err := os.Lstat(s.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return a.note(c)
+		return h.note(c)
 	case err == nil && !info.Mode().IsRegular():
 		return errors.New("there is something that is no regular file")
 	case err != nil:
@@ -223,36 +229,46 @@ func (a *applier) noteFile(s Step) error {
 	if fmt.Sprintf("%x", sha256.Sum256(now)) != c.Digest { // else it is ours, of a receipt that was lost
 		c.Before = &File{Mode: info.Mode().Perm(), Content: now}
 	}
-	return a.note(c)
+	return h.note(c)
 }
 
-// remove removes a file, or a directory where nobody has put anything into it.
-func (a *applier) remove(s Step) error {
+// remove removes a file, with what is half-written of it, or a directory where nobody has put anything into it.
+func (h *held) remove(s Step) error {
 	err := os.Remove(s.Path)
 	if s.Mode.IsDir() && (errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist)) {
 		err = nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = wholefile.Sweep(s.Path)
+	}
+	if err != nil {
 		return err
 	}
-	return a.drop(s.Path)
+	return h.forget(s.Path)
 }
 
 // delete deletes a directory of the store. The receipt itself may lie in it: that goes when there
 // is nothing left for it to tell.
 func (a *applier) delete(ctx context.Context, dir string) error {
-	if !slices.Contains(a.receipt.Store, dir) {
-		return fmt.Errorf("the receipt %s does not say that it is ours", a.file)
+	file := a.order.Receipt
+	r, err := ReadReceipt(file)
+	switch {
+	case err != nil:
+		return err
+	case !slices.Contains(r.Store, dir):
+		return fmt.Errorf("the receipt %s does not say that it is ours", file)
 	}
-	keep := ""
-	if same(filepath.Dir(a.file), dir) {
-		keep = filepath.Base(a.file)
+	var keep []string
+	if same(filepath.Dir(file), dir) {
+		keep = []string{filepath.Base(file), filepath.Base(wholefile.LockName(file)), filepath.Base(wholefile.PartName(file))}
 	}
-	if err := removeStore(ctx, dir, keep); err != nil {
+	if err := removeStore(ctx, dir, keep...); err != nil {
 		return err
 	}
-	a.receipt.Store = slices.DeleteFunc(a.receipt.Store, func(d string) bool { return d == dir })
-	return a.save()
+	return a.withReceipt(func(h *held) error {
+		h.Store = slices.DeleteFunc(h.Store, func(d string) bool { return d == dir })
+		return h.write()
+	})
 }
 
 // same tells whether dir, and not a link of that name, is where path leads: a home can be a link.
@@ -263,21 +279,4 @@ func same(path, dir string) bool {
 	}
 	b, err := os.Lstat(dir)
 	return err == nil && os.SameFile(a, b)
-}
-
-func (a *applier) note(c Change) error {
-	a.receipt.Note(c)
-	return a.save()
-}
-
-func (a *applier) drop(path string) error {
-	a.receipt.drop(path)
-	return a.save()
-}
-
-func (a *applier) save() error {
-	if err := a.receipt.write(a.file); err != nil {
-		return fmt.Errorf("write the receipt: %w", err)
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -49,6 +50,7 @@ type machine struct {
 	dir     string
 	receipt string
 	before  map[string]string
+	mu      sync.Mutex
 	ran     []string // commands
 	fail    string   // the command that fails
 }
@@ -86,6 +88,8 @@ func (m *machine) steps() []Step {
 
 func (m *machine) apply(steps []Step) error {
 	run := func(_ context.Context, args []string) (string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		m.ran = append(m.ran, args[0])
 		if args[0] == m.fail {
 			return "", errors.New("it did not work")
@@ -106,7 +110,11 @@ func (m *machine) undo() *Plan {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return Undo(linuxConfig(), &Seen{}, Receipt{}, r, now, nil)
+	seen := &Seen{}
+	if r.left(m.receipt) {
+		seen.Left = []Left{{Receipt: m.receipt}}
+	}
+	return Undo(linuxConfig(), seen, Receipt{}, r, now, nil)
 }
 
 // uninstall takes all back, and holds that nothing is left.
@@ -156,42 +164,6 @@ func TestUndoAfterFailure(t *testing.T) {
 			m.uninstall()
 		}
 	}
-}
-
-// TestUndoAfterKill has the process die before each step is done, when the receipt tells of it already: then all is
-// taken back, at once or after a second run.
-func TestUndoAfterKill(t *testing.T) {
-	for i := range newMachine(t).steps() {
-		for _, again := range []bool{false, true} {
-			m := newMachine(t)
-			steps := m.steps()
-			if err := m.apply(steps[:i]); err != nil {
-				t.Fatal(err)
-			}
-			if err := m.tellOf(steps[i]); err != nil {
-				t.Fatal(err)
-			}
-			if again {
-				if err := m.apply(steps); err != nil {
-					t.Errorf("step %d, again: %v", i, err)
-				}
-			}
-			m.uninstall()
-		}
-	}
-}
-
-// tellOf has the receipt tell of a step that is not done.
-func (m *machine) tellOf(s Step) error {
-	r, err := ReadReceipt(m.receipt)
-	a := &applier{receipt: r, file: m.receipt}
-	switch {
-	case err != nil || s.Run != nil:
-		return err
-	case s.Mode.IsDir():
-		return a.note(Change{Path: s.Path, Dir: true})
-	}
-	return a.noteFile(s)
 }
 
 // TestUndoOfHalf has files go that setup made.

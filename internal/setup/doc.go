@@ -15,6 +15,14 @@
 // keep a receipt each, where only they may write, since the receipt decides what is
 // written back.
 //
+// # One at a time, and killed at any moment
+//
+// A change is in the receipt before it is made. Both happen while the receipt is held, which one process does at
+// a time: each step by itself, so that nobody waits for a question, a command or a store that is deleted. A
+// file is written under a name beside it that is known, and what a process that was killed leaves there
+// is gone with the next step that writes or removes the file. No receipt can tell of the directories that are
+// made for itself: of those above its own one may stay that was made just before a kill.
+//
 // # The store
 //
 // The user's receipt names the directories that are the server's alone (Receipt.Store): those that held

@@ -127,6 +127,9 @@ func (s *Seen) lookAtReceipts(c *Config) error {
 		if err != nil {
 			return err
 		}
+		if r.left(file) {
+			s.Left = append(s.Left, Left{Root: file == c.RootReceipt(), Receipt: file})
+		}
 		for _, change := range r.Changes {
 			s.Noted[change.Path] = true
 		}

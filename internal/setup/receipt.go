@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/google/renameio/v2"
 )
 
 // receiptVersion is the version of Receipt as JSON.
@@ -91,35 +89,6 @@ func (r *Receipt) check() error {
 	return nil
 }
 
-// write replaces the receipt at once and for good, or removes an empty one.
-func (r *Receipt) write(file string) error {
-	if len(r.Changes) == 0 && len(r.Store) == 0 {
-		return r.remove(file)
-	}
-	r.Dirs = union(r.Dirs, missing(filepath.Dir(file))...)
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(file), dirMode())
-	}
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(file, append(text, '\n'), 0o644, renameio.IgnoreUmask())
-}
-
-// remove removes a receipt that tells of nothing, and the directories that were made for it.
-func (r *Receipt) remove(file string) error {
-	err := os.Remove(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	os.Remove(filepath.Dir(file)) // where it holds nothing else, and so on
-	for _, dir := range slices.Backward(r.Dirs) {
-		os.Remove(dir)
-	}
-	return err
-}
-
 // missing are the directories that are not there on the way to one, and itself, the outermost first.
 func missing(dir string) []string {
 	if !absent(dir) {
@@ -131,15 +100,10 @@ func missing(dir string) []string {
 // Amend changes the receipt file of a user, or of root, as one of them. It has to come before what
 // it tells of is done.
 func Amend(file string, change func(r *Receipt)) error {
-	r, err := ReadReceipt(file)
-	if err != nil {
-		return err
-	}
-	change(&r)
-	if err := r.write(file); err != nil {
-		return fmt.Errorf("write the receipt %s: %w", file, err)
-	}
-	return nil
+	return withReceipt(file, func(h *held) error {
+		change(&h.Receipt)
+		return h.write()
+	})
 }
 
 // dirMode is of the directory that a receipt is in: the user's is the server's

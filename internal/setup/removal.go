@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,22 +23,22 @@ var ErrInUse = errors.New("a nixnfsd uses it: end that first")
 type removal struct {
 	ctx    context.Context
 	device uint64
-	keep   string // the name of a file of the outermost directory that stays, and the directory with it
+	keep   []string // names of files of the outermost directory that stay, and the directory with them
 }
 
 // removeStore deletes a directory with all that is in it, or a symbolic link, as a profile's is:
 // not what that leads to.
-func removeStore(ctx context.Context, path, keep string) error {
+func removeStore(ctx context.Context, path string, keep ...string) error {
 	if _, err := os.Readlink(path); err == nil {
 		return os.Remove(path)
 	}
-	return removeTree(ctx, path, keep)
+	return removeTree(ctx, path, keep...)
 }
 
 // removeTree deletes a directory with all that is in it, whatever the modes are. One that is
-// not there is no error, nor is what is left by a removal that was ended in the middle. With a
-// name to keep, that file and the directory stay.
-func removeTree(ctx context.Context, dir, keep string) error {
+// not there is no error, nor is what is left by a removal that was ended in the middle. With
+// names to keep, these files and the directory stay.
+func removeTree(ctx context.Context, dir string, keep ...string) error {
 	if err := nothingMounted(dir); err != nil {
 		return err
 	}
@@ -82,8 +83,8 @@ func (r *removal) directory(parent *os.File, name string) error {
 		return err
 	}
 	keep := r.keep
-	r.keep = ""
-	if err := r.empty(d, keep); err != nil || keep != "" {
+	r.keep = nil
+	if err := r.empty(d, keep); err != nil || keep != nil {
 		return err
 	}
 	return fail("remove", d.Name(), unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR))
@@ -134,7 +135,7 @@ func (r *removal) prepare(d *os.File) error {
 
 // empty deletes what is in a directory. It reads it again until there is nothing: not every
 // file system lists all while names go.
-func (r *removal) empty(d *os.File, keep string) error {
+func (r *removal) empty(d *os.File, keep []string) error {
 	for {
 		names, err := r.sweep(d, keep)
 		if err != nil || names == 0 {
@@ -147,12 +148,12 @@ func (r *removal) empty(d *os.File, keep string) error {
 }
 
 // sweep goes once through a directory, and tells how many names went.
-func (r *removal) sweep(d *os.File, keep string) (gone int, err error) {
+func (r *removal) sweep(d *os.File, keep []string) (gone int, err error) {
 	const some = 1024
 	for {
 		names, err := d.Readdirnames(some)
 		for _, name := range names {
-			if name == keep {
+			if slices.Contains(keep, name) {
 				continue
 			}
 			if err := r.name(d, name); err != nil {

@@ -43,7 +43,7 @@ func hostile(t *testing.T, files int) (dir, outside string) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if err := removeTree(context.WithoutCancel(t.Context()), dir, ""); err != nil {
+		if err := removeTree(context.WithoutCancel(t.Context()), dir); err != nil {
 			t.Error(err)
 		}
 	})
@@ -84,7 +84,7 @@ func TestRemoveTree(t *testing.T) {
 	}
 	dir, outside := hostile(t, 1500)
 	before := tree(t, outside)
-	if err := removeTree(t.Context(), dir, ""); err != nil {
+	if err := removeTree(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	if !absent(dir) {
@@ -94,7 +94,7 @@ func TestRemoveTree(t *testing.T) {
 		t.Errorf("outside of it:\n%s", diff)
 	}
 	for range 2 { // it is gone, and what it was in
-		if err := removeTree(t.Context(), dir, ""); err != nil {
+		if err := removeTree(t.Context(), dir); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
@@ -108,10 +108,10 @@ func TestRemoveTreeEnded(t *testing.T) {
 	dir, _ := hostile(t, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := removeTree(ctx, dir, ""); !errors.Is(err, context.Canceled) {
+	if err := removeTree(ctx, dir); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if err := removeTree(t.Context(), dir, ""); err != nil || !absent(dir) {
+	if err := removeTree(t.Context(), dir); err != nil || !absent(dir) {
 		t.Errorf("it is there: %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestRemoveTreeRefuses(t *testing.T) {
 	}
 	defer used.Close()
 	for name, want := range map[string]error{"link": unix.ENOTDIR, "file": unix.ENOTDIR, "used": ErrInUse} {
-		err := removeTree(t.Context(), in(name), "")
+		err := removeTree(t.Context(), in(name))
 		if !errors.Is(err, want) && !errors.Is(err, unix.ELOOP) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
@@ -269,7 +269,7 @@ func TestRemoveStoreOfLink(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "real", "in"), 0o755), os.Symlink("real", link)); err != nil {
 		t.Fatal(err)
 	}
-	if err := removeStore(t.Context(), link, ""); err != nil || !absent(link) || absent(filepath.Join(dir, "real", "in")) {
+	if err := removeStore(t.Context(), link); err != nil || !absent(link) || absent(filepath.Join(dir, "real", "in")) {
 		t.Errorf("left %v: %v", tree(t, dir), err)
 	}
 }

@@ -17,6 +17,7 @@ type Seen struct {
 	Dirs  map[string]bool // those that setup needs, and that are there
 	Full  map[string]bool // of the server's directories, those that hold something
 	Noted map[string]bool // what the receipts tell of
+	Left  []Left          // what was killed has left it
 	Runs  map[string]bool // jobs and units that run, by their names
 	Hooks []hook.File     // start-up files of shells with lines of ours
 	Fstab string
@@ -32,6 +33,12 @@ type Seen struct {
 	UnitPath  []string
 	// NoSystemd: the machine is not run by it. NoHelper: mount(8) cannot mount NFS.
 	NoSystemd, NoHelper bool
+}
+
+// Left is a receipt that tells of nothing, and what is beside it.
+type Left struct {
+	Root    bool // it is root's
+	Receipt string
 }
 
 // Kind is what is at a path.

@@ -65,6 +65,7 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir)
 		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: mount.UnmountArgs(c.System, dir, false), IfMounted: dir, Why: "while the server still answers; it fails where somebody works in it"})
 	}
 	u.files(true, root)
+	u.left(true)
 	u.reload(true, root.tells(p.keeper))
 	u.log(true, root.tells(p.keeper), KeeperLog)
 	told := user.tells(p.server)
@@ -77,6 +78,7 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir)
 		user = user.withoutStore()
 	}
 	u.files(false, user)
+	u.left(false)
 	u.reload(false, told)
 	u.log(false, told, c.ServerLog())
 	return &u.plan
@@ -175,6 +177,15 @@ func (u *undoer) files(root bool, r Receipt) {
 			s.Mode, s.Content, s.Why = c.Before.Mode, c.Before.Content, "what was there before"
 		}
 		u.plan.Steps = append(u.plan.Steps, s)
+	}
+}
+
+// left removes a receipt that tells of nothing, and with it the rest of what was left there.
+func (u *undoer) left(root bool) {
+	for _, l := range u.seen.Left {
+		if l.Root == root {
+			u.plan.Steps = append(u.plan.Steps, Step{Root: root, Path: l.Receipt, Undo: true, Remove: true, Why: "left by a process that was killed; it tells of nothing"})
+		}
 	}
 }
 

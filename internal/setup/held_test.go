@@ -1,0 +1,55 @@
+package setup
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// TestAmendAtOnce has many change a receipt at once, which forgets nothing.
+func TestAmendAtOnce(t *testing.T) {
+	const many, each = 8, 5
+	file := filepath.Join(t.TempDir(), "state", "nixnfsd", "setup.json")
+	var all sync.WaitGroup
+	for i := range many {
+		all.Go(func() {
+			for j := range each {
+				path := fmt.Sprintf("/made/%d/%d", i, j)
+				if err := Amend(file, func(r *Receipt) { r.Note(Change{Path: path, Dir: true}) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	r, err := ReadReceipt(file)
+	if err != nil || len(r.Changes) != many*each {
+		t.Errorf("%d changes, want %d: %v", len(r.Changes), many*each, err)
+	}
+	if err := Amend(file, func(r *Receipt) { r.Changes = nil }); err != nil || !absent(filepath.Dir(filepath.Dir(file))) {
+		t.Errorf("something is left: %v", err)
+	}
+}
+
+// TestAtOnce has some set up while others take back: what is there at last the receipt tells of.
+func TestAtOnce(t *testing.T) {
+	m := newMachine(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { _ = m.apply(m.steps()) }) // a directory may be taken away that it needs
+		all.Go(func() {
+			r, err := ReadReceipt(m.receipt)
+			now := Digests{}
+			if err == nil {
+				err = now.Digest(r)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			_ = m.apply(Undo(linuxConfig(), &Seen{}, Receipt{}, r, now, nil).Steps)
+		})
+	}
+	all.Wait()
+	m.uninstall()
+}
