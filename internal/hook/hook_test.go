@@ -1,15 +1,18 @@
 package hook
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nixnfsd/nixnfsd/internal/shell"
 	"github.com/nixnfsd/nixnfsd/internal/testenv"
+	"github.com/nixnfsd/nixnfsd/internal/wholefile"
 )
 
 func hookAt(path string, kind shell.Kind) Hook {
@@ -272,5 +275,52 @@ func TestStateOfNoProgram(t *testing.T) {
 	h.Command = nil
 	if state, err := h.State(); state != Stale || err != nil {
 		t.Errorf("got %s, %v", state, err)
+	}
+}
+
+// TestKilled has a process have been killed that was writing the file: the lines are not there, what it has left is
+// seen, and goes.
+func TestKilled(t *testing.T) {
+	for _, add := range []bool{false, true} {
+		dir := t.TempDir()
+		h := hookAt(filepath.Join(dir, ".profile"), shell.Bash)
+		write(t, h.Path, "umask 022\n", 0o644)
+		before := tree(t, dir)
+		write(t, wholefile.PartName(h.Path), "umask", 0o600)
+		write(t, wholefile.LockName(h.Path), "", 0o600)
+		expect(t, h, Left)
+		if add {
+			step(t, h.Add, true)
+		}
+		step(t, h.Remove, add)
+		if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+			t.Errorf("before and after:\n%s", diff)
+		}
+		expect(t, h, Absent)
+	}
+}
+
+// TestAtOnce has many put lines in and take them out: the user's own stay.
+func TestAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	h := hookAt(filepath.Join(dir, ".profile"), shell.Bash)
+	write(t, h.Path, "umask 022\n", 0o644)
+	before := tree(t, dir)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, added := h.Add()
+			_, removed := h.Remove()
+			if err := errors.Join(added, removed); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := h.Remove(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("before and after:\n%s", diff)
 	}
 }
