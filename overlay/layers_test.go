@@ -1,13 +1,9 @@
 package overlay_test
 
 import (
-	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
 // What is wrong with a layer is said, and how to mend it.
@@ -67,25 +63,5 @@ func TestLayersUpperAsLower(t *testing.T) {
 	tr.open()
 	if p := tr.Layers()[1].Problems; len(p) != 1 || !strings.Contains(p[0].What, "served as an upper") {
 		t.Errorf("problems are %q", p)
-	}
-}
-
-func TestCountUsage(t *testing.T) {
-	dir := t.TempDir()
-	mustWrite(t, dir+"/a/f", strings.Repeat("x", 10_000))
-	must(t, os.Link(dir+"/a/f", dir+"/a/g"))
-	must(t, os.Symlink("/", dir+"/link"))
-	mustMkdir(t, dir+"/b/c")
-	got, err := overlay.CountUsage(t.Context(), dir)
-	if err != nil || got.Names != 6 || got.Bytes < 10_000 || got.Bytes > 100_000 || !got.Complete {
-		t.Errorf("got %+v, %v, want 6 names", got, err)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if got, err := overlay.CountUsage(ended, dir); err != nil || got.Complete || got.Names > 0 {
-		t.Errorf("when it has to end at once: %+v, %v", got, err)
-	}
-	if _, err := overlay.CountUsage(t.Context(), filepath.Join(dir, "none")); err == nil {
-		t.Error("a directory that is not there was counted")
 	}
 }

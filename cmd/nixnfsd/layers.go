@@ -6,35 +6,16 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nixnfsd/nixnfsd/internal/layers"
 	"github.com/nixnfsd/nixnfsd/internal/terminal"
-	"github.com/nixnfsd/nixnfsd/internal/units"
-	"github.com/nixnfsd/nixnfsd/overlay"
 )
-
-// countTime is how long the names and bytes of the layers are counted.
-const countTime = 2 * time.Second
 
 type layersOptions struct {
 	dirOptions
 	json bool
-}
-
-// layersReport is what the verb prints as JSON.
-type layersReport struct {
-	SchemaVersion int                `json:"schemaVersion"`
-	Layers        []layerReport      `json:"layers"`
-	Refreshed     *overlay.Refreshed `json:"refreshed,omitempty"`
-}
-
-type layerReport struct {
-	overlay.Layer
-	Usage *overlay.Usage `json:"usage,omitempty"`
 }
 
 func newLayersCommand() *cobra.Command {
@@ -47,7 +28,7 @@ what they hold and how they are. What a directory holds is counted here, not by
 the server, and for %s at most: on disk, the names of files that others hide
 and of marks among them.
 
-Exit codes: 0 all is well; 3 something is wrong with a layer; 4 no server runs.`, countTime),
+Exit codes: 0 all is well; 3 something is wrong with a layer; 4 no server runs.`, layers.CountTime),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return opts.list(cmd.Context(), cmd.OutOrStdout())
@@ -83,8 +64,8 @@ func (o *layersOptions) list(ctx context.Context, w io.Writer) error {
 	if err := o.order(ctx, http.MethodGet, layersPath, &a); err != nil {
 		return err
 	}
-	r := newReport(a)
-	r.count(ctx)
+	r := layers.New(a.Layers, nil)
+	r.Count(ctx)
 	return o.print(w, r)
 }
 
@@ -96,7 +77,7 @@ func (o *layersOptions) refresh(ctx context.Context, w io.Writer) error {
 	if err := revalidate(ctx, a); err != nil {
 		return fmt.Errorf("refreshed, but the NFS client may not know: %w", err)
 	}
-	return o.print(w, newReport(a))
+	return o.print(w, layers.New(a.Layers, a.Refreshed))
 }
 
 // revalidate tells the NFS client of this machine which directories to ask for anew.
@@ -113,79 +94,15 @@ func revalidate(ctx context.Context, a layersAnswer) error {
 	return checker.Revalidate(ctx, a.Refreshed.Changed)
 }
 
-func newReport(a layersAnswer) *layersReport {
-	r := &layersReport{SchemaVersion: 1, Refreshed: a.Refreshed}
-	for _, l := range a.Layers {
-		r.Layers = append(r.Layers, layerReport{Layer: l})
-	}
-	return r
-}
-
-// count counts all layers at once.
-func (r *layersReport) count(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, countTime)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i := range r.Layers {
-		wg.Go(func() {
-			// A directory that cannot be counted is one of the problems that the server tells.
-			if u, err := overlay.CountUsage(ctx, r.Layers[i].Path); err == nil {
-				r.Layers[i].Usage = &u
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func (o *layersOptions) print(w io.Writer, r *layersReport) error {
+func (o *layersOptions) print(w io.Writer, r *layers.Report) error {
 	var err error
 	if o.json {
 		err = printJSON(w, r)
 	} else {
-		_, err = io.WriteString(w, terminal.PlainText(r.text()))
+		_, err = io.WriteString(w, terminal.PlainText(r.Text()))
 	}
-	if err == nil && r.problems() {
+	if err == nil && r.Problems() {
 		err = &exitError{code: exitProblems}
 	}
 	return err
-}
-
-func (r *layersReport) problems() bool {
-	for _, l := range r.Layers {
-		if len(l.Problems) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// text is a refresh's result, or all layers; the problems in any case.
-func (r *layersReport) text() string {
-	var b strings.Builder
-	if f := r.Refreshed; f != nil {
-		fmt.Fprintf(&b, "refreshed: %d of %d known directories changed\n", len(f.Changed)+f.More, f.Directories)
-	}
-	for _, l := range r.Layers {
-		if r.Refreshed == nil || len(l.Problems) > 0 {
-			fmt.Fprintf(&b, "%s %s\n", l.Kind, l.Path)
-		}
-		if r.Refreshed == nil {
-			fmt.Fprintf(&b, "  file system: %s, %s of %s free\n", l.FileSystem, units.Bytes(l.AvailBytes), units.Bytes(l.TotalBytes))
-			b.WriteString(usageText(l.Usage))
-		}
-		for _, p := range l.Problems {
-			fmt.Fprintf(&b, "  problem: %s\n     mend: %s\n", p.What, p.Mend)
-		}
-	}
-	return b.String()
-}
-
-func usageText(u *overlay.Usage) string {
-	switch {
-	case u == nil:
-		return ""
-	case u.Complete:
-		return fmt.Sprintf("  holds: %d names, %s\n", u.Names, units.Bytes(u.Bytes))
-	}
-	return fmt.Sprintf("  holds: at least %d names, %s: not all could be counted in %s\n", u.Names, units.Bytes(u.Bytes), countTime)
 }

@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"internal/nixenv":  {"mount", "internal/"},                       // so may certificates and profiles
 	"internal/setup":   {"mount", "launchd", "internal/"},
 	"internal/metrics": {"nfs", "overlay", "internal/"},          // tells what those count
+	"internal/layers":  {"overlay", "internal/"},                 // shows what it says of them
 	"internal/status":  {"nfs", "overlay", "mount", "internal/"}, // shows it, and the mount
 	"integration":      {"integration/", "nfs", "overlay", "mount", "launchd", "internal/"},
 }

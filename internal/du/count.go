@@ -48,6 +48,15 @@ func Sum(byLayer []uint64) uint64 {
 	return all
 }
 
+// Within is how many names there are in Options.Path, in all layers: it counts for none itself.
+func (u *Usage) Within() uint64 {
+	var all uint64
+	for _, n := range u.Names {
+		all += n - min(n, 1)
+	}
+	return all
+}
+
 // Total is the bytes by layer.
 func (u *Usage) Total() []uint64 {
 	all := slices.Clone(u.Shared)
@@ -59,7 +68,8 @@ func (u *Usage) Total() []uint64 {
 	return all
 }
 
-// Count counts. What is in none of the layers is fs.ErrNotExist; when ctx ends, that is the error.
+// Count counts. What is in none of the layers is fs.ErrNotExist. When ctx ends, that is the error, beside
+// what was counted so far.
 func Count(ctx context.Context, o Options) (*Usage, error) {
 	if o.Seen == nil {
 		o.Seen = func(int, uint64) {}
@@ -68,6 +78,9 @@ func Count(ctx context.Context, o Options) (*Usage, error) {
 	there := false
 	for layer, dir := range o.Layers {
 		err := countLayer(ctx, &o, t, layer, dir)
+		if err != nil && err == ctx.Err() {
+			return t.usage(), err
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
