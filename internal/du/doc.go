@@ -10,7 +10,7 @@
 // optimisation has seen, does not count as a name as long as there is another. So the result
 // does not depend on the order in which things are found.
 //
-// It takes memory for the names of the entries and for each file with several names: 80 MB where
+// It takes memory for the names of the entries and for each file with several names: 100 MB where
 // half a million files have two each.
 //
 // Other file systems that are mounted within a layer are not entered, and no link is followed.

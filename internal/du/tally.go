@@ -11,8 +11,11 @@ type tally struct {
 	names   []uint64
 	unread  []string
 	more    int
-	claims  map[uint64]claim // of the layer that is counted, by inode
+	claims  map[inode]claim // of the layer that is counted
 }
+
+// inode tells a file of a layer from the others.
+type inode struct{ dev, ino uint64 }
 
 // claim is a file with several names.
 type claim struct {
@@ -25,7 +28,7 @@ const many = -1
 
 // link is one name of such a file.
 type link struct {
-	inode uint64
+	inode
 	claim
 }
 
@@ -34,7 +37,7 @@ func newTally(layers int) *tally {
 }
 
 // begin begins with another layer, whose inodes are others.
-func (t *tally) begin() { t.claims = map[uint64]claim{} }
+func (t *tally) begin() { t.claims = map[inode]claim{} }
 
 // entry gives the number of an entry.
 func (t *tally) entry(name string) int {

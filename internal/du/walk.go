@@ -44,7 +44,7 @@ type walker struct {
 	layer int
 	dir   string // of the layer
 	root  int    // its descriptor
-	dev   uint64 // other file systems are not entered
+	dev   uint64 // of directories: others are not entered. In an overlayfs files may have others
 	self  int    // the entry "."
 	farm  int    // the entry of Nix's links, which there may be none of
 
@@ -182,12 +182,12 @@ func (w *walker) count(t task, fd int, names []string) {
 		about += blocks(&st) / max(uint64(st.Nlink), 1)
 		child := w.child(t, name, &st)
 		switch {
-		case uint64(st.Dev) != w.dev:
+		case isDir(&st) && uint64(st.Dev) != w.dev:
 			continue
 		case isDir(&st):
 			dirs = append(dirs, child)
 		case st.Nlink > 1:
-			links = append(links, link{st.Ino, claim{child.entry, blocks(&st)}})
+			links = append(links, link{inode{uint64(st.Dev), st.Ino}, claim{child.entry, blocks(&st)}})
 			continue
 		}
 		if child.entry == t.entry {

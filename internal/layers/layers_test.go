@@ -52,7 +52,8 @@ func TestText(t *testing.T) {
 		{"too much", Report{Layers: []Layer{part}}, false, "lower /more\n  file system: xfs, 0 bytes of 0 bytes free\n  holds: at least 7 names, 1.0 MiB: not all could be counted in 2s\n"},
 		{
 			"refreshed",
-			Report{Layers: []Layer{well, bad}, Refreshed: &overlay.Refreshed{Changed: []string{"a"}, More: 2, Directories: 9}}, true,
+			Report{Layers: []Layer{well, bad}, Refreshed: &overlay.Refreshed{Changed: []string{"a"}, More: 2, Directories: 9}},
+			true,
 			"refreshed: 3 of 9 known directories changed\nlower /low\n  problem: is not there\n     mend: put it back\n",
 		},
 	}
