@@ -67,7 +67,7 @@ func runUninstall(ctx context.Context, opts *uninstallOptions, a *actor) error {
 	if err := errors.Join(rootErr, userErr, now.Digest(root), now.Digest(user)); err != nil {
 		return err
 	}
-	store, err := user.StoreDirs(config.UserReceipt())
+	store, err := user.StoreDirs(ctx, config.UserReceipt())
 	if err != nil {
 		return err
 	}

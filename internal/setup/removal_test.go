@@ -174,7 +174,7 @@ func TestStoreDirs(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Receipt{Store: []string{dir, filepath.Join(state, "not there"), state}}
-	found, err := r.StoreDirs(receipt)
+	found, err := r.StoreDirs(t.Context(), receipt)
 	if err != nil || len(found) != 2 {
 		t.Fatalf("got %v, %v", found, err)
 	}
@@ -241,7 +241,7 @@ func TestUndoOfStore(t *testing.T) {
 		}
 		var goes []StoreDir
 		if deletes {
-			goes, err = r.StoreDirs(receipt)
+			goes, err = r.StoreDirs(t.Context(), receipt)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -1,14 +1,16 @@
 package setup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
+	"github.com/nixnfsd/nixnfsd/internal/du"
 	"github.com/nixnfsd/nixnfsd/internal/units"
 )
 
@@ -57,16 +59,16 @@ type StoreDir struct {
 	Bytes int64 // on the disk
 }
 
-// StoreDirs measures the directories of a user's receipt that are there. What the receipt's own
-// file takes is left out.
-func (r *Receipt) StoreDirs(receipt string) ([]StoreDir, error) {
+// StoreDirs measures the directories of a user's receipt that are there. The receipt's own file is none
+// of theirs.
+func (r *Receipt) StoreDirs(ctx context.Context, receipt string) ([]StoreDir, error) {
 	var found []StoreDir
 	for _, dir := range r.Store {
 		if absent(dir) {
 			continue
 		}
 		d := StoreDir{Path: dir}
-		if err := d.measure(receipt); err != nil {
+		if err := d.measure(ctx, receipt); err != nil {
 			return nil, fmt.Errorf("look at the store in %s: %w", dir, err)
 		}
 		found = append(found, d)
@@ -85,27 +87,23 @@ func (d StoreDir) String() string {
 	return fmt.Sprintf("%s in %d files", units.Bytes(uint64(d.Bytes)), d.Files)
 }
 
-// measure goes through a directory, as far as it is let. The bytes of a file with several names are
-// parted among them.
-func (d *StoreDir) measure(leave string) error {
+// measure counts what is in a directory, as far as it is let. A link has nothing in it.
+func (d *StoreDir) measure(ctx context.Context, receipt string) error {
 	if err := nothingMounted(d.Path); err != nil {
 		return err
 	}
-	return filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || path == d.Path || path == leave {
-			return passOver(err)
-		}
-		info, err := e.Info()
-		if err != nil {
-			return passOver(err)
-		}
-		d.Files++
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			const block = 512 // of st_blocks, stat(2)
-			d.Bytes += st.Blocks * block / namesOf(st, info)
-		}
-		return nil
-	})
+	if info, err := os.Lstat(d.Path); err != nil || !info.IsDir() {
+		return passOver(err)
+	}
+	u, err := du.Count(ctx, du.Options{Layers: []string{d.Path}, Path: "."})
+	if err != nil {
+		return passOver(err)
+	}
+	d.Files, d.Bytes = int(u.Within()), int64(du.Sum(u.Total()))
+	if within(receipt, d.Path) && !absent(receipt) {
+		d.Files--
+	}
+	return nil
 }
 
 // passOver lets what is not there, or not to be read, not be counted.
@@ -114,12 +112,4 @@ func passOver(err error) error {
 		return nil
 	}
 	return err
-}
-
-// namesOf is how many names share the bytes of a file.
-func namesOf(st *syscall.Stat_t, info fs.FileInfo) int64 {
-	if info.IsDir() {
-		return 1
-	}
-	return max(1, int64(st.Nlink))
 }
