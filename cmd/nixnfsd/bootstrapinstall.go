@@ -27,7 +27,11 @@ func (b *bootstrapping) configure(ctx context.Context, u *bootstrap.Unpacked) er
 		return err
 	}
 	apart := false
-	err = setup.NoteStore(receipt, dir, func() (err error) {
+	var made []string
+	if dir != "" {
+		made = []string{dir}
+	}
+	err = setup.NoteStore(receipt, made, func() (err error) {
 		apart, err = bootstrap.LinkVar(ctx, b.access.tree, dir)
 		return err
 	})

@@ -79,8 +79,9 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 	}
 	bar := progress.New(a.stderr, "import", 0)
 	var imported *storeimport.Imported
-	err = setup.NoteStore(receipt, varDir, func() (err error) {
-		imported, err = storeimport.Import(ctx, access.tree, storeimport.Options{From: from, Var: varDir, Read: bar.Reader, File: bar.File})
+	options := storeimport.Options{From: from, Var: varDir, Read: bar.Reader, File: bar.File}
+	err = setup.NoteStore(receipt, options.Makes(), func() (err error) {
+		imported, err = storeimport.Import(ctx, access.tree, options)
 		return err
 	})
 	bar.Done()

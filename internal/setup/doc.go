@@ -26,7 +26,7 @@
 // # The store
 //
 // The user's receipt names the directories that are the server's alone (Receipt.Store): those that held
-// nothing when setup took them, and the standard ones. Only these does an uninstall delete, when it is
+// nothing when setup took them, the standard ones, and what bootstrap and import made for /nix/var. Only these does an uninstall delete, when it is
 // told to, and never what a link in them leads to, nor what is mounted in them, nor what a server
 // holds. A store that is kept stays in the receipt, for another uninstall.
 //

@@ -186,34 +186,42 @@ func TestStoreDirs(t *testing.T) {
 	}
 }
 
+// TestNoteStore has the receipt tell of what is made, while it is made too, and of nothing else. Nothing has to
+// be set up.
 func TestNoteStore(t *testing.T) {
 	home := t.TempDir()
-	receipt, fresh, there, never := filepath.Join(home, "setup.json"), filepath.Join(home, "fresh"), filepath.Join(home, "there"), filepath.Join(home, "never")
-	note := func(dir string, makeIt func() error) {
+	in := func(name string) string { return filepath.Join(home, name) }
+	receipt := in("setup.json")
+	tells := func(dirs, store []string) {
 		t.Helper()
-		if err := NoteStore(receipt, dir, makeIt); err != nil {
-			t.Fatal(err)
+		r, err := ReadReceipt(receipt)
+		var got []string
+		for _, c := range r.Changes {
+			got = append(got, c.Path)
+		}
+		if err != nil || !slices.Equal(got, dirs) || !slices.Equal(r.Store, store) {
+			t.Errorf("it tells of %q and %q, %v", got, r.Store, err)
 		}
 	}
-	mkdir := func(dir string) func() error {
-		return func() error { return os.MkdirAll(dir, 0o755) }
-	}
-	if note(there, mkdir(there)); !absent(receipt) {
-		t.Error("there is a receipt, and nothing was set up")
-	}
-	if err := Amend(receipt, func(r *Receipt) { r.Store = []string{home} }); err != nil {
+	if err := os.Mkdir(in("there"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	note(fresh, mkdir(fresh))
-	note(there, mkdir(there))
-	note(never, func() error { return nil })
-	r, err := ReadReceipt(receipt)
-	if err != nil || !slices.Equal(r.Store, []string{home, fresh}) {
-		t.Errorf("got %q, %v", r.Store, err)
+	above, store := []string{in("a"), in("a/b")}, []string{in("a/b/var"), in("a/b/part")}
+	err := NoteStore(receipt, append(store, in("there")), func() error {
+		tells(above, store) // should it be killed now
+		return os.MkdirAll(in("a/b/var"), 0o755)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	tells(above, store[:1])
 	failure := errors.New("no")
-	if err := NoteStore(receipt, never, func() error { return failure }); !errors.Is(err, failure) {
+	if err := NoteStore(receipt, []string{in("x/never")}, func() error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("got %v", err)
+	}
+	tells(above, store[:1])
+	if err := NoteStore(in("other.json"), nil, func() error { return nil }); err != nil || !absent(in("other.json")) {
+		t.Errorf("there is a receipt of nothing: %v", err)
 	}
 }
 

@@ -33,18 +33,32 @@ func (c *Config) Ours(s *Seen) []string {
 	})
 }
 
-// NoteStore has a user's receipt tell of one more directory of the store, if it tells of any, where it is
-// made that makes it.
-func NoteStore(file, dir string, makeIt func() error) error {
-	before := !absent(dir)
-	if err := makeIt(); err != nil || before || absent(dir) {
+// NoteStore has a user's receipt tell of directories of the store, and of those above them, that makeIt makes:
+// from before it does on. What is there already stays its owner's, and what is not there afterwards is
+// forgotten.
+func NoteStore(file string, dirs []string, makeIt func() error) error {
+	fresh := slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool { return !absent(dir) })
+	if len(fresh) == 0 {
+		return makeIt()
+	}
+	var above []string
+	for _, dir := range fresh {
+		above = union(above, missing(filepath.Dir(dir))...)
+	}
+	err := Amend(file, func(r *Receipt) {
+		for _, dir := range above {
+			r.Note(Change{Path: dir, Dir: true})
+		}
+		r.Store = union(r.Store, fresh...)
+	})
+	if err != nil {
 		return err
 	}
-	r, err := ReadReceipt(file)
-	if err != nil || len(r.Store) == 0 {
-		return err
-	}
-	return Amend(file, func(r *Receipt) { r.Store = union(r.Store, dir) })
+	failure := makeIt()
+	return errors.Join(failure, Amend(file, func(r *Receipt) {
+		r.Changes = slices.DeleteFunc(r.Changes, func(c Change) bool { return slices.Contains(above, c.Path) && absent(c.Path) })
+		r.Store = slices.DeleteFunc(r.Store, func(dir string) bool { return slices.Contains(fresh, dir) && absent(dir) })
+	}))
 }
 
 // within reports whether a path is a directory or lies in it.

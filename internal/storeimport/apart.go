@@ -12,6 +12,17 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/nfstree"
 )
 
+// Makes are the directories that an import makes outside of the tree. The second is gone at its end.
+func (o *Options) Makes() []string {
+	if o.Var == "" {
+		return nil
+	}
+	return []string{o.Var, o.part()}
+}
+
+// part is where the copy of var is before it is whole.
+func (o *Options) part() string { return o.Var + ".nixnfsd-import" }
+
 // copyApart copies var into a directory of the disk, which appears when it is whole.
 func (i *importer) copyApart(from string) error {
 	ours, err := i.isOurs()
@@ -21,7 +32,7 @@ func (i *importer) copyApart(from string) error {
 	if entries, err := os.ReadDir(i.o.Var); err == nil && len(entries) > 0 && !ours {
 		return fmt.Errorf("%s is not empty", i.o.Var)
 	}
-	part := i.o.Var + ".nixnfsd-import"
+	part := i.o.part()
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
