@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,14 +122,8 @@ func (b *bootstrapping) unpack(ctx context.Context, source bootstrap.Source) (*b
 	}
 	u, err := bootstrap.Unpack(ctx, b.access.tree, tarball, nixSystem(), bar.File)
 	bar.Done()
-	if errors.Is(err, context.Canceled) {
-		return nil, errors.New("ended before everything was unpacked, and nothing came into the store: run it again, and it goes on")
-	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return nil, fmt.Errorf("%w: make room on the disk of the store, and run this again", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, goesOn(err, "ended before everything was unpacked, and nothing came into the store")
 	}
 	fmt.Fprintf(b.stdout, "unpacked: Nix %s, %d store paths, of which %d were there\n", u.Version, u.Paths, u.There)
 	return u, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -85,13 +84,8 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 		return err
 	})
 	bar.Done()
-	switch {
-	case errors.Is(err, context.Canceled):
-		return errors.New("ended before everything was copied: run it again, and it goes on")
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: make room on the disk of the new store, and run this again", err)
-	case err != nil:
-		return err
+	if err != nil {
+		return goesOn(err, "ended before everything was copied")
 	}
 	fmt.Fprintf(a.stdout, "imported: %d store paths, of which %d were there, and the database; %d names are hard links\n", imported.Paths, imported.There, imported.Links)
 	return access.close()

@@ -93,6 +93,17 @@ func (o *dirOptions) receipt() (string, error) {
 	return (&setup.Config{State: p.state}).UserReceipt(), err
 }
 
+// goesOn says of what ended the filling of a store what to do about it: the next run goes on.
+func goesOn(err error, ended string) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New(ended + ": run it again, and it goes on")
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: make room on the disk of the store, and run this again", err)
+	}
+	return err
+}
+
 // serveHere runs a server in this process, on a port that nobody knows.
 func (o *dirOptions) serveHere(ctx context.Context, a *storeAccess, stderr io.Writer) (end func() error, err error) {
 	umask := syscall.Umask(0) // as serve has it

@@ -210,7 +210,7 @@ func closed(ctx context.Context, n nfstree.Node) error {
 // stage makes Staging, or goes on with the one of an earlier run from the same tarball.
 func (u *unpacker) stage() error {
 	root := u.tree.Root()
-	same, err := u.staged()
+	same, err := root.Holds(u.ctx, u.result.Registration, Staging, staged)
 	if err == nil && !same {
 		err = root.RemoveAll(u.ctx, Staging)
 	}
@@ -227,23 +227,6 @@ func (u *unpacker) stage() error {
 		err = u.resume()
 	}
 	return err
-}
-
-// staged tells whether Staging is of this tarball.
-func (u *unpacker) staged() (bool, error) {
-	dir, err := u.tree.Root().Lookup(u.ctx, Staging)
-	var n nfstree.Node
-	if err == nil {
-		n, err = dir.Lookup(u.ctx, staged)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	var text strings.Builder
-	if err == nil {
-		err = n.Read(u.ctx, &text)
-	}
-	return text.String() == u.result.Registration, err
 }
 
 // resume finds the paths that are whole in Staging.

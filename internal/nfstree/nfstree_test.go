@@ -206,3 +206,28 @@ func TestForks(t *testing.T) {
 		}
 	}
 }
+
+func TestHolds(t *testing.T) {
+	tree, upper := newTree(t)
+	must(t, errors.Join(os.Mkdir(filepath.Join(upper, "dir"), 0o755), os.WriteFile(filepath.Join(upper, "dir/file"), []byte("text"), 0o600)))
+	tt := []struct {
+		text string
+		path []string
+		want bool
+	}{
+		{"text", []string{"dir", "file"}, true},
+		{"test", []string{"dir", "file"}, false},
+		{"text and more", []string{"dir", "file"}, false},
+		{"tex", []string{"dir", "file"}, false},
+		{"", []string{"dir", "none"}, false},
+		{"", []string{"none", "file"}, false},
+	}
+	for _, tc := range tt {
+		if got, err := tree.Root().Holds(t.Context(), tc.text, tc.path...); err != nil || got != tc.want {
+			t.Errorf("%q at %q: got %v, %v", tc.text, tc.path, got, err)
+		}
+	}
+	if _, err := tree.Root().Holds(t.Context(), "x", "dir", "file", "in it"); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("in a file: got %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
@@ -141,6 +142,26 @@ func (n Node) Read(ctx context.Context, w io.Writer) error {
 			return io.ErrNoProgress
 		}
 	}
+}
+
+// Holds tells whether the file at a path of names holds a text, and nothing else. That nothing is there is
+// no error.
+func (d Dir) Holds(ctx context.Context, text string, path ...string) (bool, error) {
+	n := Node{Dir: d}
+	var err error
+	for _, name := range path {
+		if n, err = n.Lookup(ctx, name); errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
+	if n.Size != int64(len(text)) {
+		return false, nil
+	}
+	var b strings.Builder
+	err = n.Read(ctx, &b)
+	return b.String() == text, err
 }
 
 // Readlink gives a symbolic link's target.

@@ -25,7 +25,7 @@ func (o *Options) part() string { return o.Var + ".nixnfsd-import" }
 
 // copyApart copies var into a directory of the disk, which appears when it is whole.
 func (i *importer) copyApart(from string) error {
-	ours, err := i.isOurs()
+	ours, err := i.staging.Holds(i.ctx, i.o.Var, apart) // else it may hold anything
 	if err != nil {
 		return err
 	}
@@ -51,20 +51,6 @@ func (i *importer) copyApart(from string) error {
 		return err
 	}
 	return os.Rename(part, i.o.Var)
-}
-
-// isOurs tells whether Options.Var was what an earlier run copied to, of which not all appeared. Another
-// directory may hold anything.
-func (i *importer) isOurs() (bool, error) {
-	n, err := i.staging.Lookup(i.ctx, apart)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	var dir strings.Builder
-	if err == nil {
-		err = n.Read(i.ctx, &dir)
-	}
-	return dir.String() == i.o.Var, err
 }
 
 // claim notes that what is in Options.Var is a copy from now on.

@@ -121,7 +121,7 @@ func (i *importer) stage() error {
 		return err
 	}
 	mark := fmt.Sprintf("%s %d\n", i.o.From, info.Sys().(*syscall.Stat_t).Ino)
-	same, err := i.marked(mark)
+	same, err := root.Holds(i.ctx, mark, Staging, source)
 	if err != nil {
 		return err
 	}
@@ -139,23 +139,6 @@ func (i *importer) stage() error {
 		_, err = i.staging.Write(i.ctx, source, nfstree.Data, strings.NewReader(mark))
 	}
 	return err
-}
-
-// marked tells whether Staging is of the store with the mark.
-func (i *importer) marked(mark string) (bool, error) {
-	staging, err := i.tree.Root().Lookup(i.ctx, Staging)
-	var n nfstree.Node
-	if err == nil {
-		n, err = staging.Lookup(i.ctx, source)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	var text strings.Builder
-	if err == nil {
-		err = n.Read(i.ctx, &text)
-	}
-	return text.String() == mark, err
 }
 
 // paths copies the store, path by path. Nix's .links comes last: by then all of its files are known.
