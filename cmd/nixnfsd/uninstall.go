@@ -22,10 +22,11 @@ func newUninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Take back what setup did, and delete the store if you say so",
-		Long: `End keeper and server, unmount, take nixnfsd's lines out of the shells' start-up
-files, and put back what was there before "nixnfsd setup", by its receipts. What
-somebody has changed since is left, and said. Whether the store goes too is
-asked by itself, with its place and size; what is in it cannot be brought back.
+		Long: `Unmount, end keeper and server, take nixnfsd's lines out of the shells' start-up
+files, and put back what was there before "nixnfsd setup", by its receipts.
+While the mount is in use nothing is taken back. What somebody has changed
+since is left, and said. Whether the store goes too is asked by itself, with
+its place and size; what is in it cannot be brought back.
 Only directories go that were empty when they were set up, and no link is
 followed out of them. Run it as yourself, and again where it ended early.`,
 		Args: noArgs,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -127,12 +128,21 @@ func (a *applier) command(ctx context.Context, s Step) error {
 	}
 	_, err := a.run(ctx, s.Run)
 	switch {
-	case s.Ignore:
+	case s.Ignore || s.Keeper && notRunning(err):
 		return nil
+	case s.Keeper:
+		return err // it names who uses the mount
 	case err != nil && s.IfMounted != "":
 		return inUse(s.IfMounted, err)
 	}
 	return err
+}
+
+// notRunning tells that a verb had nobody to ask.
+func notRunning(err error) bool {
+	const code = 4
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == code
 }
 
 // narrow takes rights away from a file or a directory. Others, who may have had the right to, could have

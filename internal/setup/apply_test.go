@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -273,6 +274,19 @@ func TestReadReceipt(t *testing.T) {
 		}
 		if r, err := ReadReceipt(file); err == nil {
 			t.Errorf("%s was taken: %+v", text, r)
+		}
+	}
+}
+
+// TestKeeperSteps has a command ask a keeper that runs and refuses, that does not run, and that does it.
+func TestKeeperSteps(t *testing.T) {
+	for code, want := range map[string]bool{"0": true, "4": true, "1": false} {
+		run := func(ctx context.Context, args []string) (string, error) {
+			return "", exec.CommandContext(ctx, args[0], args[1:]...).Run()
+		}
+		o := Order{Receipt: filepath.Join(t.TempDir(), "receipt"), Steps: []Step{{Run: []string{"/bin/sh", "-c", "exit " + code}, Keeper: true}}}
+		if err := Apply(t.Context(), o, run, func(string) {}); (err == nil) != want {
+			t.Errorf("exit code %s: got %v", code, err)
 		}
 	}
 }

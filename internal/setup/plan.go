@@ -26,6 +26,8 @@ type Step struct {
 	Run []string `json:"run,omitempty"`
 	// Ignore: the command's status says nothing.
 	Ignore bool `json:"ignore,omitempty"`
+	// Keeper: the command asks the keeper, which need not run: exit code 4 says so.
+	Keeper bool `json:"keeper,omitempty"`
 	// IfMounted is where NFS has to be mounted for the command to be run.
 	IfMounted string `json:"ifMounted,omitempty"`
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nixnfsd/nixnfsd/internal/hook"
@@ -51,7 +52,7 @@ func digestNow(file string) (string, error) {
 }
 
 // Undo plans what takes back what the receipts of root and of the user say: first
-// the keeper ends and the mount goes, while the server still answers. What
+// the keeper unmounts, while the server still answers, and where it cannot nothing more is done; then it ends. What
 // somebody has changed since is left, but for a manifest of synthetic entries, of
 // which only our line goes. Of the store that is deleted which is given; what is kept of it stays in the
 // user's receipt.
@@ -59,10 +60,11 @@ func Undo(c *Config, s *Seen, root, user Receipt, now Digests, store []StoreDir)
 	u := &undoer{config: c, seen: s, now: now}
 	p := c.places()
 	if root.tells(p.keeper) {
+		u.unmount(root.Exports)
 		u.end(true, p.keeper)
 	}
 	for _, dir := range root.Exports {
-		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: mount.UnmountArgs(c.System, dir, false), IfMounted: dir, Why: "while the server still answers; it fails where somebody works in it"})
+		u.plan.Steps = append(u.plan.Steps, Step{Root: true, Run: mount.UnmountArgs(c.System, dir, false), IfMounted: dir, Why: "where no keeper runs; while the server still answers"})
 	}
 	u.files(true, root)
 	u.left(true)
@@ -110,6 +112,21 @@ func (r Receipt) withoutStore() Receipt {
 func (u *undoer) hooks() {
 	for _, f := range u.seen.Hooks {
 		u.plan.Steps = append(u.plan.Steps, Step{Path: f.Path, Undo: true, Hook: &hook.Hook{File: f, MountPoint: u.config.Export}, Why: "the program that they name may go"})
+	}
+}
+
+// unmount has the keeper do it, as long as it is there: without it nobody would take away a mount whose
+// server is gone.
+func (u *undoer) unmount(exports []string) {
+	helper := u.config.places().helper
+	if u.now[helper] == "" {
+		return
+	}
+	for _, dir := range exports {
+		u.plan.Steps = append(u.plan.Steps, Step{
+			Root: true, Run: []string{helper, "umount", "--owner", strconv.Itoa(u.config.UID)}, Keeper: true, IfMounted: dir,
+			Why: "before anything is taken away; where somebody works in it this fails, and nothing is",
+		})
 	}
 }
 
