@@ -53,7 +53,6 @@ that runs and is mounted: run it again then.`,
 	flags.BoolVar(&opts.shellHook, "shell-hook", false, "have your shells find Nix, by lines in their start-up files")
 	flags.Var((*patience)(&opts.timeout), "timeout", "how `LONG` to wait for the mount; 0 is for ever")
 	opts.dirOptions.add(flags)
-	flags.SortFlags = false
 	return cmd
 }
 

@@ -50,7 +50,6 @@ mounted or the mount is dead. With --fix they say how it is at the end.`,
 	flags.BoolVar(&opts.fix, "fix", false, "mend what can be mended")
 	flags.BoolVar(&opts.yes, "yes", false, "do not ask before that")
 	flags.BoolVar(&opts.json, "json", false, "print JSON, with a schemaVersion")
-	flags.SortFlags = false
 	return cmd
 }
 

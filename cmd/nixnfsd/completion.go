@@ -62,6 +62,17 @@ func addCompletions(cmd *cobra.Command) {
 	}
 }
 
+// plainUsages takes the quotes out of what is said of flags: help finds the names of values by them, and
+// shells show them.
+func plainUsages(cmd *cobra.Command) {
+	plain := func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) }
+	cmd.Flags().VisitAll(plain)
+	cmd.PersistentFlags().VisitAll(plain)
+	for _, verb := range cmd.Commands() {
+		plainUsages(verb)
+	}
+}
+
 func completionOf(f *pflag.Flag) cobra.CompletionFunc {
 	switch name, _ := pflag.UnquoteUsage(f); {
 	case name == "DIR":

@@ -46,7 +46,6 @@ running server, or else those that are given as to "nixnfsd serve".`,
 	cmd.Flags().StringArrayVar(&opts.lowers, "lower", nil, "a `DIR` beneath it, where no server runs; may be repeated")
 	cmd.Flags().IntVar(&opts.top, "top", opts.top, "show the `N` largest paths; 0 is all of them")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON, with a schemaVersion")
-	cmd.Flags().SortFlags = false
 	return cmd
 }
 

@@ -41,7 +41,7 @@ hang is not touched. A shell takes them by
 			return nil
 		},
 	}
-	cmd.Flags().Var(&kind, "shell", "the `SHELL` that is to take it: zsh, bash or fish")
+	cmd.Flags().Var(&kind, "shell", "the `SHELL` that is to take it: zsh, bash or fish (default: yours)")
 	cmd.Flags().Lookup("shell").DefValue = "" // it is the user's own
 	opts.add(cmd.Flags())
 	return cmd

@@ -49,7 +49,6 @@ store could not be looked through, as while a server serves it.`,
 	opts.dirOptions.add(flags)
 	flags.BoolVar(&opts.repair, "repair", false, "mend what can be mended, and say so")
 	flags.BoolVar(&opts.json, "json", false, "print JSON, with a schemaVersion")
-	flags.SortFlags = false
 	return cmd
 }
 

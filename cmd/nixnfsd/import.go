@@ -43,7 +43,6 @@ all of it with the hashes in the database afterwards.`,
 	flags.StringVar(&opts.from, "from", "", "the `DIR` that holds the old store and var, such as /nix")
 	addVarFlag(flags, &opts.varDir)
 	opts.dirOptions.add(flags)
-	flags.SortFlags = false
 	return cmd
 }
 

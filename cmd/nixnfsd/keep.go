@@ -98,7 +98,6 @@ nothing but these flags, and ends upon SIGTERM, leaving the mount as it is.`,
 	flags.StringVar(&opts.point, "mount-point", "", "`DIR` to mount it on (default: the export's path)")
 	flags.DurationVar(&opts.grace, "grace", time.Minute, "how `LONG` a mount may hang whose server is gone")
 	opts.logOptions.add(flags)
-	flags.SortFlags = false
 	return cmd
 }
 

@@ -32,6 +32,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, _ := signal.NotifyContext(context.Background(), endSignals()...)
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	root := newCommand()
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsages(root)
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -110,6 +113,7 @@ func addVerbs(root *cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, verb := range group.verbs {
 			verb.GroupID = group.title
+			verb.Flags().SortFlags = false // help has them in the order of their use
 			root.AddCommand(verb)
 		}
 	}

@@ -58,7 +58,6 @@ puts another program in its place.`,
 	flags.BoolVar(&opts.readOnly, "read-only", false, "let nothing be changed")
 	opts.offerOptions.add(flags)
 	opts.logOptions.add(flags)
-	flags.SortFlags = false
 	return cmd
 }
 

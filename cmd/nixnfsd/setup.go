@@ -45,7 +45,6 @@ Exit code 3: something is in the way, such as another Nix; nothing was touched.`
 	opts.dirOptions.add(cmd.Flags())
 	opts.offerOptions.add(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.dryRun, "dry-run", false, "show what would be done, and do nothing")
-	cmd.Flags().SortFlags = false
 	return cmd
 }
 

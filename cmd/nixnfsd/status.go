@@ -59,7 +59,6 @@ runs, and nothing is mounted or the mount is dead.`,
 	opts.dirOptions.addState(flags)
 	opts.address.add(flags)
 	opts.keeper.add(flags, asker)
-	flags.SortFlags = false
 	return cmd
 }
 

@@ -39,7 +39,6 @@ followed out of them. Run it as yourself, and again where it ended early.`,
 	flags.BoolVar(&opts.keepStore, "keep-store", false, "keep the store, without asking")
 	flags.BoolVar(&opts.deleteStore, "delete-store", false, "delete the store, without asking about it")
 	flags.BoolVar(&opts.dryRun, "dry-run", false, "show what would be done, and do nothing")
-	flags.SortFlags = false
 	return cmd
 }
 
