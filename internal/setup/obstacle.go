@@ -61,7 +61,7 @@ func Obstacles(c *Config, s *Seen) []mount.Problem {
 		add(KeeperOfAnotherUser, "a keeper is set up for another user, uid "+uid, "have that user run nixnfsd uninstall first")
 	}
 	for _, p := range s.Others {
-		add(OtherNix, p+" belongs to another installation of Nix", "uninstall that one first, as its manual says; what is in its store is lost")
+		add(OtherNix, p+" belongs to another installation of Nix", uninstallOther)
 	}
 	if c.System == "darwin" {
 		return append(found, macObstacles(c, s)...)
@@ -75,6 +75,9 @@ func (c *Config) MayTighten(s *Seen, dir string) bool {
 	return !within(dir, c.Home) && !slices.Contains(s.Sticky, dir)
 }
 
+// uninstallOther mends another Nix. What takes its store over needs no set-up.
+const uninstallOther = "uninstall that Nix, as its manual says; its store goes with it: nixnfsd import takes it over before"
+
 func pointObstacles(c *Config, s *Seen) []mount.Problem {
 	p := s.Point
 	one := func(name, what, mend string) []mount.Problem {
@@ -84,7 +87,7 @@ func pointObstacles(c *Config, s *Seen) []mount.Problem {
 	case p.Mount != nil && c.target().Is(p.Mount):
 		return nil
 	case p.Mount != nil && p.Mount.Type == "apfs":
-		return one(PointMounted, fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), "uninstall the Nix that it belongs to first; what is in its store is lost")
+		return one(PointMounted, fmt.Sprintf("an APFS volume, %s, is mounted at %s", p.Mount.From, c.Export), uninstallOther)
 	case p.Mount != nil:
 		return one(PointMounted, fmt.Sprintf("something else is mounted at %s: %s, type %s", c.Export, p.Mount.From, p.Mount.Type), "unmount it, or choose another --export")
 	case p.Kind == Symlink:
