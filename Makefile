@@ -9,7 +9,7 @@ FUZZTIME    = 1m
 .PHONY: help build demo test test-fewnodes bench bench-mount fuzz lint check-cross release release-check packages clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## build ./nixnfsd
 	CGO_ENABLED=0 go build -trimpath -o nixnfsd ./cmd/nixnfsd
