@@ -26,8 +26,35 @@ var (
 const maxAnswer = 64 << 20
 
 // Call gives the server that holds the state directory dir an order with an argument, nil
-// for none, and decodes its result. Without a server the error is ErrNotRunning.
+// for none, and decodes its result. Without a server the error is ErrNotRunning, and ErrSilent
+// where it answers nothing and ctx has no deadline.
 func Call(ctx context.Context, dir, method, path string, arg, result any) error {
+	return patience{usualPause, usualAnswer}.call(ctx, dir, method, path, arg, result)
+}
+
+func (p patience) call(ctx context.Context, dir, method, path string, arg, result any) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if _, bounded := ctx.Deadline(); !bounded {
+		go p.watch(ctx, dir, cancel)
+	}
+	body, err := encode(arg)
+	if err != nil {
+		return err
+	}
+	resp, err := send(ctx, dir, method, path, body)
+	if err == nil {
+		defer resp.Body.Close()
+		err = decode(resp, result)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), ErrSilent) {
+		return fmt.Errorf("ask the server that holds %s: %w", dir, ErrSilent)
+	}
+	return err
+}
+
+// send gives the server an order, and its answer.
+func send(ctx context.Context, dir, method, path string, body io.Reader) (*http.Response, error) {
 	client := http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -36,20 +63,15 @@ func Call(ctx context.Context, dir, method, path string, arg, result any) error 
 		// There is nowhere else to go: it would be the same server again.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	body, err := encode(arg)
-	if err != nil {
-		return err
-	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the server that holds %s: %w", dir, hungUp(unwrapURL(err)))
+		return nil, fmt.Errorf("ask the server that holds %s: %w", dir, hungUp(unwrapURL(err)))
 	}
-	defer resp.Body.Close()
-	return decode(resp, result)
+	return resp, nil
 }
 
 // Repeat is Call of an order that may be given twice: a restart can leave it without an answer, and
