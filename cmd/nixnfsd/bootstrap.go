@@ -14,6 +14,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/bootstrap"
 	"github.com/nixnfsd/nixnfsd/internal/progress"
+	"github.com/nixnfsd/nixnfsd/internal/xdg"
 )
 
 type bootstrapOptions struct {
@@ -68,6 +69,14 @@ func (b *bootstrapping) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	varDir, err := b.apart(b.varDir)
+	if err != nil {
+		return err
+	}
+	owner, err := b.owner()
+	if err != nil {
+		return err
+	}
 	if b.access, err = b.reach(ctx, b.stderr); err != nil {
 		return err
 	}
@@ -77,7 +86,7 @@ func (b *bootstrapping) run(ctx context.Context) error {
 	}
 	unpacked, err := b.unpack(ctx, source)
 	if err == nil {
-		err = b.configure(ctx, unpacked)
+		err = owner.Configure(ctx, b.access.tree, unpacked.Version, varDir)
 	}
 	if err = errors.Join(err, b.access.close()); err != nil {
 		return err
@@ -85,7 +94,24 @@ func (b *bootstrapping) run(ctx context.Context) error {
 	if err := b.waitForMount(ctx); err != nil {
 		return err
 	}
-	return b.install(ctx, unpacked)
+	if err := owner.Install(ctx, bootstrap.Nix{Base: unpacked.Nix, Out: b.stderr}, unpacked); err != nil {
+		return err
+	}
+	return b.hook(owner)
+}
+
+// owner is who runs this.
+func (b *bootstrapping) owner() (*bootstrap.Owner, error) {
+	receipt, err := b.receipt()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	home, err := userHome()
+	return &bootstrap.Owner{System: runtime.GOOS, Home: home, Dirs: xdg.Of(home, os.Getenv), Cache: cache, Receipt: receipt, Say: b.say}, err
 }
 
 func (b *bootstrapping) source() (bootstrap.Source, error) {
@@ -161,6 +187,39 @@ func (b *bootstrapping) verify(ctx context.Context, f io.ReadSeeker, source boot
 		return errors.New("nothing was unpacked")
 	}
 	return nil
+}
+
+// waitForMount has the store be where Nix looks for it.
+func (b *bootstrapping) waitForMount(ctx context.Context) error {
+	if !b.access.running {
+		return &exitError{exitNotRunning, errors.New("unpacked, and no server runs: start and mount it (\"nixnfsd setup\", or \"nixnfsd serve\" and what that prints), and run this again")}
+	}
+	w := waitOptions{address: address{listen: b.access.where.Address, export: defaultExport}, timeout: b.timeout}
+	checker, err := w.checker()
+	if err != nil {
+		return err
+	}
+	if s, err := checker.Check(ctx); err == nil && s.OK() {
+		return nil
+	}
+	fmt.Fprintf(b.stderr, "nixnfsd: waiting until %s is mounted: Nix registers what was unpacked there\n", defaultExport)
+	if err := w.wait(ctx); err != nil {
+		return fmt.Errorf("unpacked, and not registered yet: %w; run this again then", err)
+	}
+	return nil
+}
+
+// hook has the user's shells find Nix, or says how they would.
+func (b *bootstrapping) hook(owner *bootstrap.Owner) error {
+	if !b.shellHook {
+		b.say(`Have a shell find Nix by: eval "$(nixnfsd env)", or every shell by --shell-hook.`)
+		return nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return owner.AddHooks(program, defaultExport)
 }
 
 // nixSystem is what Nix calls this machine.

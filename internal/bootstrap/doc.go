@@ -15,7 +15,8 @@
 // that proves to be damaged, or hostile, is removed again, and the store is as it was.
 //
 // What follows runs programs from the store and takes the mount: Nix's registration and
-// the first profile.
+// the first profile. What an Owner is given outside of the store is in a receipt, and
+// "nixnfsd uninstall" takes it back.
 //
 // # Trust
 //
