@@ -165,12 +165,25 @@ func workBeside(upper string) string {
 // makeDirs makes what is not there. Only the upper may be open to others: the
 // rights in it are the user's business. The overlay makes the work directory,
 // which it does not need to read.
-func makeDirs(l mount.Layout) error {
+func makeDirs(l mount.Layout) error { return eachDir(l, makeDir) }
+
+// checkDirs says which of these are there and no directories.
+func checkDirs(l mount.Layout) error {
+	return eachDir(l, func(path string, _ fs.FileMode) error {
+		err := isDir(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+func eachDir(l mount.Layout, do func(path string, mode fs.FileMode) error) error {
 	for _, d := range []struct {
 		flag, path string
 		mode       fs.FileMode
 	}{{"--upper", l.Upper, 0o755}, {"--state", l.State, 0o700}} {
-		if err := makeDir(d.path, d.mode); err != nil {
+		if err := do(d.path, d.mode); err != nil {
 			return fmt.Errorf("%s: %w: choose a directory of yours", d.flag, err)
 		}
 	}
@@ -185,6 +198,10 @@ func makeDir(path string, mode fs.FileMode) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return isDir(path)
+}
+
+func isDir(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && !info.IsDir() {
 		err = fmt.Errorf("%s is no directory", path)

@@ -51,7 +51,10 @@ Exit code 3: something is in the way, such as another Nix; nothing was touched.`
 func runSetup(ctx context.Context, opts *setupOptions, a *actor) error {
 	config, err := opts.config()
 	if err == nil {
-		config.Layout, err = opts.resolve(opts.export) // what serve would refuse
+		config.Layout, err = opts.resolve(opts.export)
+	}
+	if err == nil {
+		err = checkDirs(config.Layout) // what serve would refuse
 	}
 	if err != nil {
 		return err

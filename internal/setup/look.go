@@ -80,7 +80,7 @@ func (s *Seen) lookAtPoint(dir string) error {
 // firstNames gives some names of a directory, enough to say what it is.
 func firstNames(dir string) ([]string, error) {
 	const enough = 4
-	d, err := os.Open(dir)
+	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (s *Seen) lookAtFiles(c *Config) error {
 		files = append(files, synthetic.Conf, path.Join(synthetic.Dir, manifest), path.Join(c.Data, NeverIndex))
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := readFile(file)
 		if err == nil {
 			s.Files[file] = text
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -118,6 +118,21 @@ func (s *Seen) lookAtFiles(c *Config) error {
 		s.lookAbove(file, false)
 	}
 	return err
+}
+
+// readFile is os.ReadFile, but for what it would wait at, such as a pipe.
+func readFile(file string) ([]byte, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", file)
+	}
+	return io.ReadAll(f)
 }
 
 // lookAtReceipts reads which changes are known.

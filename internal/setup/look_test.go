@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/launchd"
@@ -103,5 +104,19 @@ func TestLookAtLinux(t *testing.T) {
 	}
 	if len(s.Loose) == 0 {
 		t.Error("a mount point in a directory that everybody may change is fine")
+	}
+}
+
+// TestPipe waits at no pipe that has a file's or a directory's name.
+func TestPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadReceipt(pipe); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("as a receipt: %v", err)
+	}
+	if _, err := firstNames(pipe); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("as a directory: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ type File struct {
 
 // ReadReceipt reads a receipt. One that is not there is empty.
 func ReadReceipt(file string) (Receipt, error) {
-	text, err := os.ReadFile(file)
+	text, err := readFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Receipt{SchemaVersion: receiptVersion}, nil
 	}
