@@ -13,6 +13,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/doctor"
+	"github.com/nixnfsd/nixnfsd/internal/poll"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 	"github.com/nixnfsd/nixnfsd/internal/terminal"
 	"github.com/nixnfsd/nixnfsd/mount"
@@ -123,22 +124,18 @@ func withCode(result, err error) error {
 // its time, and so does the keeper's mount.
 func lookAgain(ctx context.Context, c doctor.Config, eyes doctor.Eyes, before []doctor.Problem) (doctor.Report, error) {
 	const pause, limit = 300 * time.Millisecond, 20 * time.Second
-	for end := time.Now().Add(limit); ; {
+	end := time.Now().Add(limit)
+	var r doctor.Report
+	err := poll.Until(ctx, pause, func() (bool, error) {
 		sight, err := doctor.Look(ctx, c, eyes)
 		if err != nil {
-			return doctor.Report{}, err
+			return false, err
 		}
-		r := doctor.NewReport(sight)
+		r = doctor.NewReport(sight)
 		r.Compare(before)
-		if len(r.Left) == 0 || time.Now().After(end) {
-			return r, nil
-		}
-		select {
-		case <-ctx.Done():
-			return r, ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+		return len(r.Left) == 0 || time.Now().After(end), nil
+	})
+	return r, err
 }
 
 // doctorConfig is what is looked at.

@@ -16,6 +16,7 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/control"
 	"github.com/nixnfsd/nixnfsd/internal/handover"
 	"github.com/nixnfsd/nixnfsd/internal/metrics"
+	"github.com/nixnfsd/nixnfsd/internal/poll"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -140,12 +141,8 @@ func (o *orders) use(s *server, where layersAnswer, fits func(program string) er
 // hold waits for the orders under way, and has others wait, until release or use.
 func (o *orders) hold(ctx context.Context) error {
 	const pause = 5 * time.Millisecond
-	for !o.mu.TryLock() {
-		select {
-		case <-ctx.Done():
-			return errors.New("another order has been under way for too long")
-		case <-time.After(pause):
-		}
+	if poll.Until(ctx, pause, func() (bool, error) { return o.mu.TryLock(), nil }) != nil {
+		return errors.New("another order has been under way for too long")
 	}
 	return nil
 }

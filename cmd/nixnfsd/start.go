@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nixnfsd/nixnfsd/internal/control"
+	"github.com/nixnfsd/nixnfsd/internal/poll"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 )
 
@@ -65,19 +66,10 @@ func (o *keeperOptions) awaitServer(ctx context.Context) error {
 	const pause = 100 * time.Millisecond
 	ctx, cancel := context.WithTimeoutCause(ctx, upTime, fmt.Errorf("the server does not answer after %s: \"nixnfsd logs\" says why", upTime))
 	defer cancel()
-	for {
+	return poll.Until(ctx, pause, func() (bool, error) {
 		s, err := o.ask(ctx, http.MethodGet, keeperPath, nil)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil || s.Up():
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
+		return s.Up(), err
+	})
 }
 
 // setUpConfig is what setup has set up, as far as its flags make no difference.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nixnfsd/nixnfsd/internal/poll"
 	"github.com/nixnfsd/nixnfsd/launchd"
 	"github.com/nixnfsd/nixnfsd/launchd/systemd"
 )
@@ -61,16 +62,10 @@ func (c *Config) awaitEnd(ctx context.Context, run Runner) error {
 	const pause = 100 * time.Millisecond
 	ctx, cancel := context.WithTimeoutCause(ctx, stopTime, errors.New("it has not ended after "+stopTime.String()))
 	defer cancel()
-	for {
-		if s, err := c.service(ctx, run); err == nil && !s.active {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
+	return poll.Until(ctx, pause, func() (bool, error) {
+		s, err := c.service(ctx, run)
+		return err == nil && !s.active, nil
+	})
 }
 
 // service asks the system. One that it cannot be asked after is not loaded.
