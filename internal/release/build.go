@@ -4,6 +4,7 @@ import (
 	"context"
 	"debug/buildinfo"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,13 +70,9 @@ func (b *builder) common(ctx context.Context, dir string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	var common files
-	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
-		content, err := os.ReadFile(filepath.Join(b.dir, name))
-		if err != nil {
-			return nil, err
-		}
-		common = append(common, file{path: name, mode: 0o644, content: content})
+	common, err := b.documents()
+	if err != nil {
+		return nil, err
 	}
 	completions, err := completions(ctx, program)
 	if err != nil {
@@ -83,4 +80,22 @@ func (b *builder) common(ctx context.Context, dir string) (files, error) {
 	}
 	pages, err := manualPages(ctx, program, filepath.Join(dir, "man"))
 	return append(append(common, completions...), pages...), err
+}
+
+// documents are what is to be read, and what the README leads to.
+func (b *builder) documents() (found files, err error) {
+	for _, pattern := range []string{"LICENSE", "*.md", "docs/*"} {
+		names, err := fs.Glob(os.DirFS(b.dir), pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			content, err := os.ReadFile(filepath.Join(b.dir, name))
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, file{path: name, mode: 0o644, content: content})
+		}
+	}
+	return found, nil
 }

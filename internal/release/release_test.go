@@ -63,7 +63,7 @@ func holdArchive(t *testing.T, r release, made map[string][]byte) {
 	t.Helper()
 	name := platform{runtime.GOOS, runtime.GOARCH}.name(r.version)
 	content := unpack(t, made[name+".tar.gz"])
-	for _, want := range append(installed(t), "LICENSE", "README.md", "CHANGELOG.md", "man/nixnfsd.1", "man/nixnfsd-serve.1") {
+	for _, want := range append(installed(t), "LICENSE", "README.md", "CHANGELOG.md", "docs/check.md", "docs/corridor.svg", "man/nixnfsd.1", "man/nixnfsd-serve.1") {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(content)), func(file string) bool {
 			ok, err := path.Match(path.Join(name, want), file)
 			return ok && err == nil && len(content[file]) > 0
