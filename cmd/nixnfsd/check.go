@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -78,6 +79,9 @@ func runCheck(ctx context.Context, opts *checkOptions, a *actor) error {
 	}
 	report := doctor.NewReport(sight)
 	plan := doctor.Plan(report.Problems)
+	if opts.fix && len(plan.Steps) == 0 && len(report.Problems) > 0 {
+		fmt.Fprintln(a.stderr, "nixnfsd: --fix mends none of this: each problem says what does")
+	}
 	if !opts.fix || len(plan.Steps) == 0 {
 		return opts.result(a.stdout, &report, nil)
 	}
