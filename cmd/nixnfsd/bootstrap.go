@@ -14,6 +14,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/bootstrap"
 	"github.com/nixnfsd/nixnfsd/internal/progress"
+	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/internal/xdg"
 )
 
@@ -150,7 +151,7 @@ func (b *bootstrapping) unpack(ctx context.Context, source bootstrap.Source) (*b
 	if err != nil {
 		return nil, goesOn(err, "ended before everything was unpacked, and nothing came into the store")
 	}
-	fmt.Fprintf(b.stdout, "unpacked: Nix %s, %d store paths, of which %d were there\n", u.Version, u.Paths, u.There)
+	fmt.Fprintf(b.stdout, "unpacked: Nix %s, %s, of which %d were there\n", u.Version, units.Things(uint64(u.Paths), "store path"), u.There)
 	return u, nil
 }
 

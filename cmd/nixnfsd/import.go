@@ -12,6 +12,7 @@ import (
 	"github.com/nixnfsd/nixnfsd/internal/progress"
 	"github.com/nixnfsd/nixnfsd/internal/setup"
 	"github.com/nixnfsd/nixnfsd/internal/storeimport"
+	"github.com/nixnfsd/nixnfsd/internal/units"
 	"github.com/nixnfsd/nixnfsd/mount"
 )
 
@@ -86,7 +87,7 @@ func (o *importOptions) run(ctx context.Context, a *actor) error {
 	if err != nil {
 		return goesOn(err, "ended before everything was copied")
 	}
-	fmt.Fprintf(a.stdout, "imported: %d store paths, of which %d were there, and the database; %d names are hard links\n", imported.Paths, imported.There, imported.Links)
+	fmt.Fprintf(a.stdout, "imported: %s, of which %d were there, and the database, with %s\n", units.Things(uint64(imported.Paths), "store path"), imported.There, units.Things(uint64(imported.Links), "hard link"))
 	return access.close()
 }
 

@@ -33,7 +33,7 @@ func (u *Usage) text() string {
 	case u == nil:
 		return ""
 	case u.Complete:
-		return fmt.Sprintf("  holds: %d names, %s\n", u.Names, units.Bytes(u.Bytes))
+		return fmt.Sprintf("  holds: %s, %s\n", units.Things(u.Names, "name"), units.Bytes(u.Bytes))
 	}
-	return fmt.Sprintf("  holds: at least %d names, %s: not all could be counted in %s\n", u.Names, units.Bytes(u.Bytes), CountTime)
+	return fmt.Sprintf("  holds: at least %s, %s: not all could be counted in %s\n", units.Things(u.Names, "name"), units.Bytes(u.Bytes), CountTime)
 }

@@ -36,6 +36,14 @@ func Count(f float64) string {
 	return fmt.Sprintf("%.1f%c", f, letters[i])
 }
 
+// Things writes how many of something there are, such as "1 name" or "12 names".
+func Things(n uint64, one string) string {
+	if n != 1 {
+		one += "s"
+	}
+	return fmt.Sprintf("%d %s", n, one)
+}
+
 // Duration writes a time with two digits or three, such as "4.7 µs" or "120 ms".
 func Duration(d time.Duration) string {
 	f, unit := float64(d.Nanoseconds())/1e3, "µs"

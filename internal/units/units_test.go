@@ -18,6 +18,14 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+func TestThings(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0 names", 1: "1 name", 2: "2 names"} {
+		if got := units.Things(n, "name"); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestCount(t *testing.T) {
 	for f, want := range map[float64]string{
 		0: "0", 3: "3", 0.04: "0.0", 1.5: "1.5", 9.94: "9.9", 9.96: "10", 1234: "1234", 99999: "99999", 99999.6: "100.0k",
