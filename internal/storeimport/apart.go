@@ -40,7 +40,7 @@ func (i *importer) copyApart(from string) error {
 		return err
 	}
 	if err := i.copyLocal(from, part); err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(part)) // the disk may be full, and the next run copies it anew
 	}
 	if !ours {
 		if err := i.claim(); err != nil {

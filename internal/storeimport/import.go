@@ -126,12 +126,7 @@ func (i *importer) stage() error {
 		return err
 	}
 	if !same {
-		for _, name := range []string{"store", "var"} {
-			if _, err := root.Lookup(i.ctx, name); !errors.Is(err, fs.ErrNotExist) {
-				return errors.Join(fmt.Errorf("the new store is not empty: there is a %s in it", name), err)
-			}
-		}
-		if err := root.RemoveAll(i.ctx, Staging); err != nil {
+		if err := i.clear(); err != nil {
 			return err
 		}
 	}
@@ -139,6 +134,28 @@ func (i *importer) stage() error {
 		_, err = i.staging.Write(i.ctx, source, nfstree.Data, strings.NewReader(mark))
 	}
 	return err
+}
+
+// clear removes what was copied of another store, where there is nothing else. What does not say what it is of is
+// always removed: a run was ended that had just begun, or that had come to its very end.
+func (i *importer) clear() error {
+	root := i.tree.Root()
+	staging, err := root.Lookup(i.ctx, Staging)
+	if err == nil {
+		_, err = staging.Lookup(i.ctx, source)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = root.RemoveAll(i.ctx, Staging)
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"store", "var"} {
+		if _, err := root.Lookup(i.ctx, name); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("the new store is not empty: there is a %s in it", name), err)
+		}
+	}
+	return root.RemoveAll(i.ctx, Staging)
 }
 
 // paths copies the store, path by path. Nix's .links comes last: by then all of its files are known.

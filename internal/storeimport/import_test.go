@@ -260,6 +260,21 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestEndedAtTheVeryEnd has a run be ended that had all appear, and most of its own removed: nothing of that stays.
+func TestEndedAtTheVeryEnd(t *testing.T) {
+	s := newScene(t)
+	_, err := storeimport.Import(t.Context(), s.tree, s.options())
+	s.must(err)
+	_, err = s.tree.Root().Mkdir(t.Context(), storeimport.Staging)
+	s.must(err)
+	if _, err := storeimport.Import(t.Context(), s.tree, s.options()); err == nil || !strings.Contains(err.Error(), "the new store is not empty") {
+		t.Errorf("got %v", err)
+	}
+	if d := cmp.Diff(s.want(), s.readTree(s.upper)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
 // TestVarApart has var on the disk, and a link to it.
 func TestVarApart(t *testing.T) {
 	s := newScene(t)
