@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // maxDownload is the largest tarball that is taken, in bytes. Official ones have some 30 MB.
@@ -57,7 +58,7 @@ func (s Source) Open(ctx context.Context, dir string, begun func(size int64, r i
 	var f *os.File
 	var err error
 	if s.url == nil {
-		f, err = os.Open(s.file)
+		f, err = os.OpenFile(s.file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait
 	} else {
 		f, err = s.download(ctx, dir, begun)
 	}

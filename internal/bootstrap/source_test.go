@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/internal/bootstrap"
@@ -105,7 +106,11 @@ func TestDownloadRefused(t *testing.T) {
 }
 
 func TestNoFile(t *testing.T) {
-	for _, name := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), os.DevNull} {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), os.DevNull, pipe} {
 		source, err := bootstrap.ParseSource(name)
 		if err != nil {
 			t.Fatal(err)

@@ -86,7 +86,7 @@ func (i *importer) run() error {
 // isDatabase holds that a file begins as SQLite's do (https://www.sqlite.org/fileformat.html, 1.3).
 func isDatabase(file string) error {
 	const magic = "SQLite format 3\x00"
-	f, err := os.Open(file)
+	f, err := openFile(file)
 	if err != nil {
 		return err
 	}

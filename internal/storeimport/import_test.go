@@ -330,6 +330,14 @@ func TestRefused(t *testing.T) {
 		{"no database", func(s *scene, _ *storeimport.Options) {
 			s.must(os.WriteFile(s.old+"/var/nix/db/db.sqlite", []byte("a text that has no less than 16 bytes"), 0o644))
 		}, "db.sqlite is no SQLite database"},
+		{"a pipe for a database", func(s *scene, _ *storeimport.Options) {
+			s.must(os.Remove(s.old + "/var/nix/db/db.sqlite"))
+			s.must(syscall.Mkfifo(s.old+"/var/nix/db/db.sqlite", 0o644))
+		}, "db.sqlite is no regular file"},
+		{"a pipe for a lock", func(s *scene, _ *storeimport.Options) {
+			s.must(os.Remove(s.old + "/var/nix/gc.lock"))
+			s.must(syscall.Mkfifo(s.old+"/var/nix/gc.lock", 0o644))
+		}, "gc.lock is no regular file"},
 		{"a new store that is not empty", func(s *scene, _ *storeimport.Options) { s.must(os.Mkdir(s.upper+"/store", 0o755)) }, "the new store is not empty: there is a store in it"},
 		{"a var that is not empty", func(s *scene, o *storeimport.Options) {
 			o.Var = t.TempDir()

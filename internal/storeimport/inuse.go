@@ -20,17 +20,19 @@ type locked []*os.File
 // gc.cc), as far as this user may open them, and looks for SQLite's of whoever uses the database.
 func lock(from string) (held locked, err error) {
 	for _, name := range []string{"db/big-lock", "gc.lock"} {
-		f, err := os.Open(filepath.Join(from, "var/nix", name))
+		f, err := openFile(filepath.Join(from, "var/nix", name))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
 		if err == nil {
 			held = append(held, f)
-			err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+				err = fmt.Errorf("lock %s: %w: %w", f.Name(), errInUse, err)
+			}
 		}
 		if err != nil {
 			held.unlock()
-			return nil, fmt.Errorf("lock %s: %w: %w", f.Name(), errInUse, err)
+			return nil, err
 		}
 	}
 	for _, suffix := range []string{"", "-shm"} {
@@ -48,10 +50,27 @@ func (l locked) unlock() {
 	}
 }
 
+// openFile is os.Open, but for what it would wait at, such as a pipe.
+func openFile(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", file)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // unlocked refuses a file that another process holds a POSIX lock on, as SQLite does on a database that it reads or
 // writes, and on its shared memory as long as it is open.
 func unlocked(file string) error {
-	f, err := os.Open(file)
+	f, err := openFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
