@@ -157,7 +157,7 @@ func (o *checkOptions) doctorConfig() (doctor.Config, error) {
 		restart = append(restart, "--state", o.state)
 	}
 	return doctor.Config{
-		Setup: config, Layout: o.layout(o.export, p), Data: p.data, Version: version(), Restart: restart,
+		Setup: config, Layout: o.layout(o.export, p), Version: version(), Restart: restart,
 	}, err
 }
 

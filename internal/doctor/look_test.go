@@ -30,10 +30,10 @@ func scene(t *testing.T) (Config, Eyes) {
 	}
 	c := Config{
 		Setup: &setup.Config{
-			System: runtime.GOOS, UID: 4711, Home: home, Configs: home + "/.config", State: l.State,
+			System: runtime.GOOS, UID: 4711, Home: home, Configs: home + "/.config", Data: home + "/data", State: l.State,
 			Program: os.Args[0], Addr: netip.MustParseAddrPort("127.0.0.1:1"), Export: l.MountPoint,
 		},
-		Layout: l, Data: home + "/data",
+		Layout: l,
 	}
 	e := Eyes{
 		Run: func(_ context.Context, args []string) (string, error) {
@@ -193,7 +193,7 @@ func TestJobs(t *testing.T) {
 
 func TestMac(t *testing.T) {
 	c, e := scene(t)
-	e.Run = answers(map[string]string{"isexcluded": "[Included]      " + c.Data + "\n"})
+	e.Run = answers(map[string]string{"isexcluded": "[Included]      " + c.Setup.Data + "\n"})
 	o := onlooker{c, e}
 	look := func() *Sight {
 		var s Sight
@@ -204,11 +204,11 @@ func TestMac(t *testing.T) {
 		into(&s)
 		return &s
 	}
-	if s := look(); !slices.Equal(s.Copied, []string{c.Data}) || s.Indexed != c.Data {
+	if s := look(); !slices.Equal(s.Copied, []string{c.Setup.Data}) || s.Indexed != c.Setup.Data {
 		t.Errorf("got %q, %q", s.Copied, s.Indexed)
 	}
-	o.Run = answers(map[string]string{"isexcluded": "[Excluded]      " + c.Data + "\n"})
-	write(t, c.Data+"/"+setup.NeverIndex, "", 0o644)
+	o.Run = answers(map[string]string{"isexcluded": "[Excluded]      " + c.Setup.Data + "\n"})
+	write(t, c.Setup.Data+"/"+setup.NeverIndex, "", 0o644)
 	if s := look(); len(s.Copied) > 0 || s.Indexed != "" {
 		t.Errorf("got %q, %q", s.Copied, s.Indexed)
 	}

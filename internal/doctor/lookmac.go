@@ -15,8 +15,8 @@ import (
 // mac looks whether what backs up and what indexes leave the store alone.
 func (o *onlooker) mac(ctx context.Context) (func(*Sight), error) {
 	dir := o.Layout.Upper
-	if strings.HasPrefix(dir, o.Data+"/") {
-		dir = o.Data
+	if strings.HasPrefix(dir, o.Setup.Data+"/") {
+		dir = o.Setup.Data
 	}
 	if in, err := o.inMount(dir); in || err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (o *onlooker) mac(ctx context.Context) (func(*Sight), error) {
 		copied = []string{dir}
 	}
 	indexed := ""
-	if _, statErr := os.Lstat(filepath.Join(dir, setup.NeverIndex)); dir == o.Data && statErr != nil {
+	if _, statErr := os.Lstat(filepath.Join(dir, setup.NeverIndex)); dir == o.Setup.Data && statErr != nil {
 		indexed = dir
 	}
 	return func(s *Sight) { s.Copied, s.Indexed = copied, indexed }, err

@@ -17,8 +17,6 @@ type Config struct {
 	Setup *setup.Config
 	// Layout has the server's directories, with no link followed.
 	Layout mount.Layout
-	// Data is the user's data directory.
-	Data string
 	// Version is this program's.
 	Version string
 	// Restart is the command line that puts this program in the running server's place.
