@@ -28,12 +28,12 @@ const (
 
 var errNoCall = errors.New("message is not a call")
 
-// conn answers the calls of a peer until that is idle. Its run method reads them,
-// answers what cannot block, and hands the rest to workers.
+// conn answers the calls of a peer until that is idle. The goroutine that reads them
+// answers what cannot block; at any other call it has another one read on, and is a worker.
 type conn struct {
 	*peer
 	in     *oncrpc.Reader
-	q      *request // of the reading goroutine; its encoder holds the batch of replies
+	q      *request // of who reads; its encoder holds the batch of replies
 	out    *sender
 	calls  chan struct{} // taken by each call that is with a worker
 	blocks *blocks
@@ -45,12 +45,13 @@ type conn struct {
 	begun  bool          // until is the bound of a call that is not whole yet
 	lean   int           // batches that were small while the memory for them was not
 
-	working sync.WaitGroup
+	relay   *relay
+	working sync.WaitGroup // goroutines that read or answer, beside run's
 }
 
 // newConn makes a conn that reads src, of which first has been read.
 func newConn(p *peer, src io.Reader, first []byte) *conn {
-	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take()}
+	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take(), relay: newRelay()}
 	c.blocks = newBlocks(p.srv.blocks)
 	c.out = newSender(p.nc, p.srv.booted, c.meter, c.release)
 	c.q = newRequest(p.srv, p.client)
@@ -61,10 +62,8 @@ func newConn(p *peer, src io.Reader, first []byte) *conn {
 
 // run answers until there is nothing to do, which is errIdle, or the connection ends.
 func (c *conn) run() error {
-	err := c.read()
-	for err == errHalted && !c.settle() {
-		err = c.read()
-	}
+	c.lead()
+	err := <-c.relay.over
 	c.flush()
 	if err == errHalted {
 		c.left = c.in.Rest()
@@ -75,6 +74,19 @@ func (c *conn) run() error {
 	c.working.Wait()
 	c.srv.meters.give(c.meter)
 	return err
+}
+
+// lead reads whenever it is this goroutine's turn, until reading ends or enough others do.
+func (c *conn) lead() {
+	for c.relay.take() {
+		err := c.read()
+		for err == errHalted && !c.settle() {
+			err = c.read()
+		}
+		if err != errPassedOn {
+			c.relay.end(err)
+		}
+	}
 }
 
 // read answers all calls that have arrived before it waits for more.
@@ -125,13 +137,13 @@ func (c *conn) fill() error {
 	return nil
 }
 
-// serve answers a call or hands it to a worker. With own the record is in a
+// serve answers a call, as a worker if that may block. With own the record is in a
 // block, which serve gives back.
 func (c *conn) serve(rec []byte, own bool) error {
 	c.got += oncrpc.MarkSize + len(rec)
 	done, err := c.inline(rec)
 	if !done && err == nil {
-		return c.handOver(rec, own)
+		return c.passOn(rec, own)
 	}
 	if own {
 		c.blocks.give(rec)

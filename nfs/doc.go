@@ -8,11 +8,12 @@
 //
 // # The way of a call
 //
-// A connection's reading goroutine (conn) cuts what arrives into records,
+// The goroutine that reads a connection (conn) cuts what arrives into records,
 // finds the procedure in one of two tables (program), and calls it at once. What the
 // file system cannot answer without waiting (overlay.ErrWouldBlock), and what
-// always waits, is handed to a worker with a copy of the call, or with the block
-// of memory that it came in if it is large. Replies of one batch of calls
+// always waits, it answers as a worker, with a copy of the call, or with the block
+// of memory that it came in if it is large. Before that it has another goroutine read on
+// (relay), so that nothing waits behind such a call. Replies of one batch of calls
 // leave in one write; workers' replies that are ready go along (sender).
 //
 // So calls of one connection are answered in any order, as RFC 1813 §4.6 expects of

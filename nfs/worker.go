@@ -1,12 +1,27 @@
 package nfs
 
-// handOver has a worker answer the call that c.q began. The worker's memory is
-// got here, on the reading goroutine, so that a client that asks faster than it
-// is answered is not read on.
-func (c *conn) handOver(rec []byte, own bool) error {
+import "errors"
+
+// errPassedOn is the end of a goroutine's reading that has become a worker.
+var errPassedOn = errors.New("another goroutine reads")
+
+// passOn has another goroutine read on, and answers the call that c.q began: this way
+// round the call does not wait until a thread is awake. The worker's memory is
+// got before, so that a client that asks faster than it is answered is not read on.
+func (c *conn) passOn(rec []byte, own bool) error {
+	q, block := c.detach(rec, own)
+	if !c.relay.pass() {
+		c.working.Go(c.lead)
+	}
+	c.work(q, block)
+	return errPassedOn
+}
+
+// detach gives the call that c.q began a request of its own, and the block that the
+// call or its reply is in, if any.
+func (c *conn) detach(rec []byte, own bool) (q *request, block []byte) {
 	c.acquire(c.calls)
-	q := c.srv.requests.Get().(*request)
-	var block []byte
+	q = c.srv.requests.Get().(*request)
 	if own {
 		block = rec
 	} else if c.q.proc.is(large) || len(rec) > smallCall {
@@ -25,15 +40,12 @@ func (c *conn) handOver(rec []byte, own bool) error {
 	q.client = c.client
 	q.begin(rec)
 	q.proc, q.slot, q.once, q.timing = c.q.proc, c.q.slot, c.q.once, c.q.timing
-	c.working.Add(1)
-	go c.work(q, block)
-	return nil
+	return q, block
 }
 
 // work waits for its turn, answers the call and sends the reply. The turn is
 // over before the reply is sent: a client that is slow to read holds up no other.
 func (c *conn) work(q *request, block []byte) {
-	defer c.working.Done()
 	c.srv.workers <- struct{}{}
 	if q.once != nil || !c.out.failed() { // else nobody is there for the reply
 		c.answer(q)
