@@ -43,7 +43,7 @@ type row struct {
 func (t *Table) Text(u *Usage) string {
 	var b strings.Builder
 	total := u.Total()
-	fmt.Fprintf(&b, "%s: %s on disk, %s\n", t.Path, units.Bytes(Sum(total)), units.Things(Sum(u.Names), "name"))
+	fmt.Fprintf(&b, "%s: %s on disk, %s\n", terminal.Plain(t.Path), units.Bytes(Sum(total)), units.Things(Sum(u.Names), "name"))
 	for i, dir := range t.Layers {
 		head := fmt.Sprintf("%*s  %s %s ", sizeWidth, units.Bytes(total[i]), glyph(i), t.Kinds[i])
 		b.WriteString(head + t.fit(dir, uniseg.StringWidth(head)) + "\n")

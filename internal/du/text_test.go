@@ -50,6 +50,14 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestPlain has nothing of a path reach the terminal that it would obey.
+func TestPlain(t *testing.T) {
+	table := Table{Path: "/nix/store/\x1b[31m\nred"}
+	if got, _, _ := strings.Cut(table.Text(&Usage{}), ":"); got != "/nix/store/?[31m?red" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestShorten keeps to the width, whatever the name, and leaves what fits.
 func TestShorten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
