@@ -242,16 +242,17 @@ func (h *held) noteFile(s Step) error {
 	return h.note(c)
 }
 
-// remove removes a file, with what is half-written of it, or a directory where nobody has put anything into it.
+// remove removes a file, with what is half-written of it, or a directory where nobody has put anything into it
+// or in the place of it.
 func (h *held) remove(s Step) error {
-	err := os.Remove(s.Path)
-	if s.Mode.IsDir() && (errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist)) {
-		err = nil
-	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	var err error
+	if s.Mode.IsDir() {
+		err = fail("remove", s.Path, syscall.Rmdir(s.Path))
+	} else if err = os.Remove(s.Path); err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = wholefile.Sweep(s.Path)
 	}
-	if err != nil {
+	kept := s.Mode.IsDir() && (errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR))
+	if err != nil && !kept && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return h.forget(s.Path)

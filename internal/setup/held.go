@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/nixnfsd/nixnfsd/internal/wholefile"
 )
@@ -59,9 +60,10 @@ func (h *held) release() {
 	if !absent(h.file) {
 		return
 	}
-	os.Remove(filepath.Dir(h.file)) // where it holds nothing else, and so on
+	// Where they hold nothing else; a link to one is somebody's.
+	_ = syscall.Rmdir(filepath.Dir(h.file))
 	for _, dir := range slices.Backward(union(h.Dirs, h.made...)) {
-		os.Remove(dir)
+		_ = syscall.Rmdir(dir)
 	}
 }
 

@@ -1,7 +1,10 @@
 package setup
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -52,4 +55,31 @@ func TestAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	m.uninstall()
+}
+
+// TestLinksStay has a user's link lead to the directory of a receipt that is empty at last, and one be in the
+// place of a directory that was made.
+func TestLinksStay(t *testing.T) {
+	m := newMachine(t)
+	in := func(name string) string { return filepath.Join(m.dir, name) }
+	if err := errors.Join(os.Mkdir(in("real"), 0o700), os.Symlink("real", in("state"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.apply([]Step{{Path: in("made"), Mode: fs.ModeDir | 0o755}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(in("made")), os.Symlink("real", in("made"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.apply(m.undo().Steps); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"state", "made"} {
+		if target, err := os.Readlink(in(link)); err != nil || target != "real" {
+			t.Errorf("%s leads to %q: %v", link, target, err)
+		}
+	}
+	if !absent(m.receipt) {
+		t.Error("the receipt is left")
+	}
 }
