@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nixnfsd/nixnfsd/internal/xdr"
@@ -63,5 +64,20 @@ func TestLoadKey(t *testing.T) {
 	}
 	if _, err := LoadKey(filepath.Join(dir, "gone")); err == nil {
 		t.Error("no directory: got no error")
+	}
+}
+
+// TestKeyIsPipe waits for nobody to write into it.
+func TestKeyIsPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = "key is not a regular file"
+	if _, err := LoadKey(dir); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("to load it: %v", err)
+	}
+	if err := (Key{}).IsIn(dir); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("to compare it: %v", err)
 	}
 }

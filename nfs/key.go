@@ -22,7 +22,7 @@ const keyName = "key"
 // size is an error: to go on with another key would break every mount.
 func LoadKey(dir string) (Key, error) {
 	path := filepath.Join(dir, keyName)
-	b, err := os.ReadFile(path)
+	b, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeKey(path)
 	}
@@ -39,7 +39,7 @@ func LoadKey(dir string) (Key, error) {
 // IsIn says why the key that LoadKey would find in dir is not this one.
 func (k Key) IsIn(dir string) error {
 	path := filepath.Join(dir, keyName)
-	b, err := os.ReadFile(path)
+	b, err := readKey(path)
 	if err != nil {
 		return fmt.Errorf("read the handle key: %w", err)
 	}
@@ -47,6 +47,18 @@ func (k Key) IsIn(dir string) error {
 		return fmt.Errorf("handle key %s is not the one that the server's clients have handles of", path)
 	}
 	return nil
+}
+
+// readKey waits at no pipe, and at nothing that never ends.
+func readKey(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 func makeKey(path string) (Key, error) {
