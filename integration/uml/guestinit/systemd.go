@@ -39,7 +39,7 @@ TimeoutStopSec=1
 
 // becomeSystemd makes the first process systemd, which starts the supervisor.
 func becomeSystemd(order spec.Run) error {
-	err := errors.Join(dropMachines(), enableUnits(), writeSettings(), letSudo(), dropUser(order.ServerUID), addNames(order))
+	err := errors.Join(dropMachines(), enableUnits(), writeSettings(), letSudo(), ownUnpacked(), dropUser(order.ServerUID), addNames(order))
 	if err != nil {
 		return fmt.Errorf("prepare for systemd: %w", err)
 	}
@@ -105,4 +105,22 @@ func letSudo() error {
 		err, os.WriteFile(rules, []byte("ALL ALL=(ALL) NOPASSWD: ALL\n"), 0o440),
 		os.Chown(program, 0, 0), os.Chmod(program, 0o755|fs.ModeSetuid),
 	)
+}
+
+// ownUnpacked gives root what it has of a machine's own and setup and sudo look at. It belongs to the user who
+// unpacked the packages.
+func ownUnpacked() error {
+	for _, path := range []string{"/etc", "/etc/sudo.conf", "/etc/systemd", "/var", "/var/lib"} {
+		var stat unix.Stat_t
+		if err := unix.Lstat(path, &stat); err != nil {
+			return fmt.Errorf("look at %s: %w", path, err)
+		}
+		if stat.Uid == 0 {
+			continue // it stays the machine's own
+		}
+		if err := os.Lchown(path, 0, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
