@@ -138,6 +138,9 @@ func (j *journal) beginAnew() error {
 		}
 	}
 	index, err := makeIndex(j.dir, minBuckets)
+	if isFull(err) {
+		index, err = makeIndex(j.dir, fewBuckets)
+	}
 	if err != nil {
 		return err
 	}

@@ -348,6 +348,31 @@ func TestJournalGrows(t *testing.T) {
 	}
 }
 
+// Who lists a large directory for the first time reads hardly anything: what is to be read
+// before it is clear that an object is not known.
+func TestJournalChainsOfMany(t *testing.T) {
+	const objects = 100_000
+	j := openTestJournal(t, fastTempDir(t), "")
+	name := []byte(strings.Repeat("n", 40))
+	for i := range uint64(objects) {
+		j.add(t, record{op: recPlace, only: true, typ: ModeRegular, id: ID{i, 1}, name: name})
+	}
+	read := 0
+	var buf [maxRecord]byte
+	for i := range uint64(objects) {
+		for off := j.chain(ID{i, 2}); off > 0; read++ {
+			r, err := j.readRecord(off, &buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			off = r.link
+		}
+	}
+	if read > objects/4 {
+		t.Errorf("%d records are read for %d objects that are not known", read, objects)
+	}
+}
+
 // Of a segment that was emptied behind the server nothing is known any more, and of others all.
 func TestJournalSegmentCutShort(t *testing.T) {
 	dir := fastTempDir(t)

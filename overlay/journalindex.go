@@ -40,8 +40,12 @@ const (
 	// indexHead is what the head takes: a page, so that buckets lie well in theirs.
 	indexHead = 4096
 	// minBuckets is what a journal begins with, and load how many records to a bucket
-	// are worth twice the number.
-	minBuckets = 1 << 13
+	// are worth twice the number. A chain keeps what both halves had before, so that it is the
+	// shorter the later the first doubling is: with this, a directory of 100,000 names is listed
+	// before it. Of buckets that nobody asks for no memory is taken. A disk that is nearly full
+	// has room for fewBuckets only.
+	minBuckets = 1 << 16
+	fewBuckets = 1 << 13
 	bucketLoad = 3
 )
 

@@ -1,8 +1,8 @@
 package overlay
 
 import (
+	"bytes"
 	"encoding/binary"
-	"strings"
 )
 
 // The journal's records.
@@ -87,5 +87,6 @@ func aligned(n int) int { return (n + recordAlign - 1) &^ (recordAlign - 1) }
 // sound reports whether a record can have been written by a server.
 func (r *record) sound() bool {
 	named := r.op == recPlace || r.op == recUnname
-	return r.op != 0 && r.op <= recOrigin && named == (len(r.name) > 0) && !strings.ContainsAny(string(r.name), "/\x00")
+	return r.op != 0 && r.op <= recOrigin && named == (len(r.name) > 0) &&
+		bytes.IndexByte(r.name, '/') < 0 && bytes.IndexByte(r.name, 0) < 0
 }
