@@ -43,6 +43,7 @@ type FS struct {
 	files   *fileCache
 	lists   listCache
 	dirents direntBuffers
+	gathers gathers
 	young   youngFiles
 	copies  copyUps
 	tallies tallies

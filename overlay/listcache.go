@@ -3,10 +3,11 @@ package overlay
 import (
 	"container/list"
 	"sync"
+	"unsafe"
 )
 
 // listCacheBytes bounds the listings that are kept; one alone may be larger.
-const listCacheBytes = 16 << 20
+const listCacheBytes = 14 << 20
 
 // listCache forgets the listings that were not used for longest.
 type listCache struct {
@@ -21,10 +22,16 @@ type listUse struct {
 	bytes int
 }
 
-// listOverhead is what a listing costs besides its entries.
+// listOverhead is what a listing costs besides its entries and names.
 const listOverhead = 256
 
-func (l *listing) bytes() int { return listOverhead + len(l.entries)*32 + len(l.names) }
+func (l *listing) bytes() int {
+	n := listOverhead + len(l.entries)*int(unsafe.Sizeof(listEntry{}))
+	for _, block := range l.names {
+		n += len(block)
+	}
+	return n
+}
 
 // touch notes that a directory's listing is in use.
 func (c *listCache) touch(d *node, l *listing) {

@@ -26,7 +26,7 @@ func cookieOf(name []byte) uint64 { return max(hashBytes(name)>>1, firstCookie) 
 // listing is what a directory holds, in the order of the cookies.
 type listing struct {
 	entries []listEntry
-	names   []byte
+	names   [][]byte // in blocks; see gather
 	// version and the times tell whether it still is what the directory holds.
 	version      uint64
 	mtime, ctime Time
@@ -35,11 +35,14 @@ type listing struct {
 type listEntry struct {
 	cookie uint64
 	fileid uint64 // atomic; 0: the name was removed since
-	at     uint32 // in names
+	at     uint32 // in names: the block, and in its nameBlockBits where it begins
 	size   uint8
 }
 
-func (l *listing) name(e *listEntry) []byte { return l.names[e.at : e.at+uint32(e.size)] }
+func (l *listing) name(e *listEntry) []byte {
+	off := e.at % nameBlock
+	return l.names[e.at>>nameBlockBits][off : off+uint32(e.size)]
+}
 
 // after gives the index of the first entry behind a cookie.
 func (l *listing) after(cookie uint64) int {
@@ -121,13 +124,15 @@ func (fs *FS) list(d *node) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := merger{fs: fs, l: l}
+	m := merger{fs: fs, to: fs.gathers.get()}
+	defer fs.gathers.put(m.to)
 	for i := range s.parts {
 		m.part = &s.parts[i]
 		if err := fs.listPart(d, m.part, m.add); err != nil && !s.lost(i, err) {
 			return nil, err
 		}
 	}
+	m.to.fill(l)
 	l.sort()
 	return l, nil
 }
@@ -152,10 +157,10 @@ func (l *listing) sort() {
 	}
 }
 
-// merger adds the names of one part after another to a listing.
+// merger gathers the names of one part after another.
 type merger struct {
 	fs   *FS
-	l    *listing
+	to   *gather
 	part *stackPart
 }
 
@@ -171,12 +176,7 @@ func (m *merger) add(dirfd int, ino uint64, typ uint8, disk []byte) error {
 	if !ok {
 		id = 0
 	}
-	e := listEntry{
-		cookie: cookieOf(name), fileid: id, at: uint32(len(m.l.names)),
-		size: uint8(len(name)),
-	}
-	m.l.names = append(m.l.names, name...)
-	m.l.entries = append(m.l.entries, e)
+	m.to.add(name, id)
 	return nil
 }
 

@@ -2,9 +2,13 @@ package overlay_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -178,4 +182,45 @@ func TestListingSorted(t *testing.T) {
 	var a overlay.Attr
 	_, err := tr.Readdir(worker, tr.walk("1").ID, 0, false, &a, nil)
 	wantErr(t, err, syscall.ENOTDIR)
+}
+
+// A large directory is listed whole, whatever the lengths of its names, and each page of it goes
+// on where a name was removed.
+func TestLongListing(t *testing.T) {
+	const files, paged = 2500, 300
+	for lowers := range 2 {
+		t.Run(fmt.Sprint(lowers, " lowers"), func(t *testing.T) {
+			tr := newTree(t, lowers)
+			layers := append([]string{tr.options.Upper}, tr.options.Lowers...)
+			want := map[string]bool{".": true, "..": true}
+			for i := range files {
+				name := fmt.Sprintf("%d-%s", i, strings.Repeat("n", i%250))
+				want[name] = true
+				mustWrite(t, filepath.Join(layers[i%len(layers)], "d", name), "")
+				if i%5 == 0 { // and in all layers
+					mustWrite(t, filepath.Join(layers[(i+1)%len(layers)], "d", name), "")
+				}
+			}
+			tr.open()
+			d := tr.walk("d").ID
+			got := map[string]bool{}
+			for cookie, eof := uint64(0), false; !eof; {
+				var ids map[string]uint64
+				ids, cookie, eof = tr.page(d, cookie, true, paged)
+				for name := range ids {
+					got[name] = true
+				}
+				for name := range want {
+					if !got[name] {
+						tr.remove(d, name)
+						delete(want, name)
+						break
+					}
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("want -, got +:\n%.2000s", diff)
+			}
+		})
+	}
 }
