@@ -107,19 +107,17 @@ func letSudo() error {
 	)
 }
 
-// ownUnpacked gives root what it has of a machine's own and setup and sudo look at. It belongs to the user who
-// unpacked the packages.
+// ownUnpacked gives root what it has on a machine and setup, sudo and systemd-tmpfiles ask about. Here it
+// belongs to the user who unpacked the packages.
 func ownUnpacked() error {
-	for _, path := range []string{"/etc", "/etc/sudo.conf", "/etc/systemd", "/var", "/var/lib"} {
+	for _, path := range []string{"/etc", "/etc/sudo.conf", "/etc/systemd", "/var", "/var/lib", "/var/log", "/var/log/journal"} {
 		var stat unix.Stat_t
-		if err := unix.Lstat(path, &stat); err != nil {
-			return fmt.Errorf("look at %s: %w", path, err)
+		err := unix.Lstat(path, &stat)
+		if err == nil && stat.Uid != 0 {
+			err = os.Lchown(path, 0, 0)
 		}
-		if stat.Uid == 0 {
-			continue // it stays the machine's own
-		}
-		if err := os.Lchown(path, 0, 0); err != nil {
-			return err
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("give %s to root: %w", path, err)
 		}
 	}
 	return nil
