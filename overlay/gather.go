@@ -29,7 +29,7 @@ func (p *gathers) get() *gather {
 	if g, ok := p.pool.Get().(*gather); ok {
 		return g
 	}
-	return &gather{entries: make([]listEntry, 0, entryBlock), names: make([]byte, 0, nameBlock)}
+	return &gather{} // whose blocks grow with the largest directory: most are small
 }
 
 func (p *gathers) put(g *gather) {
