@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/oncrpc"
@@ -51,7 +52,8 @@ type conn struct {
 
 // newConn makes a conn that reads src, of which first has been read.
 func newConn(p *peer, src io.Reader, first []byte) *conn {
-	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take(), relay: newRelay()}
+	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take()}
+	c.relay = newRelay(func() { c.working.Go(c.lead) }, c.bell)
 	c.blocks = newBlocks(p.srv.blocks)
 	c.out = newSender(p.nc, p.srv.booted, c.meter, c.release)
 	c.q = newRequest(p.srv, p.client)
@@ -72,8 +74,19 @@ func (c *conn) run() error {
 		c.blocks.give(rec)
 	}
 	c.working.Wait()
+	c.relay.close()
 	c.srv.meters.give(c.meter)
 	return err
+}
+
+// bell gives one that rings when the client calls, or nil.
+func (c *conn) bell(ring func()) bell {
+	if nc, ok := c.nc.(syscall.Conn); ok {
+		if b, err := c.srv.watch.Bell(nc, ring); err == nil {
+			return b
+		}
+	}
+	return nil
 }
 
 // lead reads whenever it is this goroutine's turn, until reading ends or enough others do.

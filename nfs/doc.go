@@ -12,9 +12,10 @@
 // finds the procedure in one of two tables (program), and calls it at once. What the
 // file system cannot answer without waiting (overlay.ErrWouldBlock), and what
 // always waits, it answers as a worker, with a copy of the call, or with the block
-// of memory that it came in if it is large. Before that it has another goroutine read on
-// (relay), so that nothing waits behind such a call. Replies of one batch of calls
-// leave in one write; workers' replies that are ready go along (sender).
+// of memory that it came in if it is large. Another goroutine reads on meanwhile (relay), so
+// that nothing waits behind such a call: at once when there is more to do, else as soon as
+// there is (readable), for to wake one up takes longer than many such a call. Replies of one
+// batch of calls leave in one write; workers' replies that are ready go along (sender).
 //
 // So calls of one connection are answered in any order, as RFC 1813 §4.6 expects of
 // a server: a client that wants an order waits for the reply.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/nixnfsd/nixnfsd/internal/readable"
 )
 
 // Options say what a Server serves, and to whom.
@@ -73,6 +75,7 @@ type Server struct {
 	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
+	watch    readable.Watch // of connections whose reader is with a call
 
 	mu        sync.Mutex
 	closed    bool

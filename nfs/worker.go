@@ -8,13 +8,29 @@ var errPassedOn = errors.New("another goroutine reads")
 // passOn has another goroutine read on, and answers the call that c.q began: this way
 // round the call does not wait until a thread is awake. The worker's memory is
 // got before, so that a client that asks faster than it is answered is not read on.
+// When nothing else is under way, the other one reads on only if another call arrives.
 func (c *conn) passOn(rec []byte, own bool) error {
 	q, block := c.detach(rec, own)
-	if !c.relay.pass() {
-		c.working.Go(c.lead)
+	left := c.alone() && c.relay.leave()
+	if !left {
+		c.relay.pass()
 	}
-	c.work(q, block)
-	return errPassedOn
+	c.work(q)
+	back := left && c.relay.comeBack() // before the client can call again
+	c.reply(q, block)
+	if !back {
+		return errPassedOn
+	}
+	return nil
+}
+
+// alone reports whether the client waits for nothing but the one call that is with a worker.
+func (c *conn) alone() bool {
+	if len(c.calls) > 1 || c.in.Partial() {
+		return false
+	}
+	_ = c.flush() // the next flush gives the error again
+	return true
 }
 
 // detach gives the call that c.q began a request of its own, and the block that the
@@ -43,14 +59,18 @@ func (c *conn) detach(rec []byte, own bool) (q *request, block []byte) {
 	return q, block
 }
 
-// work waits for its turn, answers the call and sends the reply. The turn is
-// over before the reply is sent: a client that is slow to read holds up no other.
-func (c *conn) work(q *request, block []byte) {
+// work waits for its turn, and answers the call. The turn is over before the reply is
+// sent: a client that is slow to read holds up no other.
+func (c *conn) work(q *request) {
 	c.srv.workers <- struct{}{}
 	if q.once != nil || !c.out.failed() { // else nobody is there for the reply
 		c.answer(q)
 	}
 	<-c.srv.workers
+}
+
+// reply sends a worker's reply.
+func (c *conn) reply(q *request, block []byte) {
 	reply, mayBeLarge, timing := q.e.B, q.proc.is(large), q.timing
 	c.keep(q, reply)
 	if mayBeLarge && len(reply) > smallCall {
