@@ -30,7 +30,8 @@ const (
 var errNoCall = errors.New("message is not a call")
 
 // conn answers the calls of a peer until that is idle. The goroutine that reads them
-// answers what cannot block; at any other call it has another one read on, and is a worker.
+// answers what cannot block; at any other call it is a worker, and another one reads on if
+// there is more to do.
 type conn struct {
 	*peer
 	in     *oncrpc.Reader
@@ -53,7 +54,10 @@ type conn struct {
 // newConn makes a conn that reads src, of which first has been read.
 func newConn(p *peer, src io.Reader, first []byte) *conn {
 	c := &conn{peer: p, calls: make(chan struct{}, maxCalls), origin: p.srv.replies.origin(p.client), meter: p.srv.meters.take()}
-	c.relay = newRelay(func() { c.working.Go(c.lead) }, c.bell)
+	c.relay = newRelay(func() { c.working.Go(c.lead) })
+	if nc, ok := p.nc.(syscall.Conn); ok {
+		c.relay.notifier = p.srv.poller.Notifier(nc, c.relay.arrived)
+	}
 	c.blocks = newBlocks(p.srv.blocks)
 	c.out = newSender(p.nc, p.srv.booted, c.meter, c.release)
 	c.q = newRequest(p.srv, p.client)
@@ -77,16 +81,6 @@ func (c *conn) run() error {
 	c.relay.close()
 	c.srv.meters.give(c.meter)
 	return err
-}
-
-// bell gives one that rings when the client calls, or nil.
-func (c *conn) bell(ring func()) bell {
-	if nc, ok := c.nc.(syscall.Conn); ok {
-		if b, err := c.srv.watch.Bell(nc, ring); err == nil {
-			return b
-		}
-	}
-	return nil
 }
 
 // lead reads whenever it is this goroutine's turn, until reading ends or enough others do.
@@ -156,7 +150,7 @@ func (c *conn) serve(rec []byte, own bool) error {
 	c.got += oncrpc.MarkSize + len(rec)
 	done, err := c.inline(rec)
 	if !done && err == nil {
-		return c.passOn(rec, own)
+		return c.answerSlow(rec, own)
 	}
 	if own {
 		c.blocks.give(rec)

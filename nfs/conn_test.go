@@ -417,3 +417,55 @@ func TestManyClients(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestCallAlone: a call that may block is answered by the goroutine that reads, after the
+// replies before it are sent, and one that arrives meanwhile is answered beside it.
+func TestCallAlone(t *testing.T) {
+	g, f := newGate("commit"), newFakeFS()
+	defer g.open()
+	f.hook = g.hook
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client := dial(t, l.Addr().String())
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := newConn(newPeer(newServer(f), nc), nc, nil)
+	ended := make(chan error)
+	go func() { ended <- c.run() }()
+	away := func() bool {
+		c.relay.mu.Lock()
+		defer c.relay.mu.Unlock()
+		return c.relay.away
+	}
+
+	getattr := func(xid uint32) []byte { return record(nfsCall(xid, procGetattr, &owner, on(fakeFile))) }
+	send(t, client, append(getattr(1), record(nfsCall(2, procCommit, &owner, goodArgs()[procCommit]))...))
+	testenv.Await(t, "the COMMIT is under way", func() bool { return g.inside.Load() == 1 })
+	if !away() {
+		t.Error("another goroutine reads, and no call arrived")
+	}
+	if r, _ := next(t, client); r.XID != 1 {
+		t.Errorf("got %+v, want the reply to the call before", r)
+	}
+	send(t, client, getattr(3))
+	if r, _ := next(t, client); r.XID != 3 {
+		t.Errorf("got %+v, want the reply to the call that arrived meanwhile", r)
+	}
+	if away() {
+		t.Error("nobody else reads, though a call arrived")
+	}
+	g.open()
+	if r, _ := next(t, client); r.XID != 2 {
+		t.Errorf("got %+v, want the COMMIT's reply", r)
+	}
+	client.Close()
+	if err := <-ended; err != io.EOF {
+		t.Error(err)
+	}
+}

@@ -13,9 +13,10 @@
 // file system cannot answer without waiting (overlay.ErrWouldBlock), and what
 // always waits, it answers as a worker, with a copy of the call, or with the block
 // of memory that it came in if it is large. Another goroutine reads on meanwhile (relay), so
-// that nothing waits behind such a call: at once when there is more to do, else as soon as
-// there is (readable), for to wake one up takes longer than many such a call. Replies of one
-// batch of calls leave in one write; workers' replies that are ready go along (sender).
+// that nothing waits behind such a call: at once when there is more to do, or was during one of
+// the last such calls, else as soon as there is (readable), for to wake one up takes longer than
+// many such a call. Replies of one batch of calls leave in one write; workers' replies that are
+// ready go along (sender).
 //
 // So calls of one connection are answered in any order, as RFC 1813 §4.6 expects of
 // a server: a client that wants an order waits for the reply.

@@ -2,12 +2,12 @@ package nfs
 
 import "sync"
 
-// hurried is for how many calls that may take long another reads on at once, when one had to be
-// waited for.
-const hurried = 32
+// eager is for how many slow calls the relay is passed on at once, after a call had arrived
+// during one: such a client has several under way, and to wait for the notification takes longer.
+const eager = 32
 
-// bell rings when a call has arrived (readable.Bell).
-type bell interface {
+// notifier calls relay.arrived when something has arrived (readable.Notifier).
+type notifier interface {
 	Arm() bool
 	Disarm()
 	Close()
@@ -16,8 +16,9 @@ type bell interface {
 // relay has one goroutine of several read a connection at a time. One more waits to
 // be the next: to start it takes longer than to wake it.
 type relay struct {
-	over chan error // gets why reading ended
-	more func()     // starts a goroutine that takes the relay
+	over     chan error // gets why reading ended
+	start    func()     // starts a goroutine that takes the relay
+	notifier notifier   // nil: nobody leaves
 
 	mu    sync.Mutex
 	free  sync.Cond // nobody reads any more
@@ -25,15 +26,12 @@ type relay struct {
 	ended bool
 	next  bool // somebody waits to read
 
-	hang  func(ring func()) bell // makes bell, and gives nil where there can be none
-	hung  bool                   // it was called
-	bell  bell
 	away  bool // who reads is with a call
-	hurry int  // how often leave is refused yet
+	eager int  // for how many slow calls nobody leaves
 }
 
-func newRelay(more func(), hang func(ring func()) bell) *relay {
-	r := &relay{over: make(chan error, 1), more: more, hang: hang}
+func newRelay(start func()) *relay {
+	r := &relay{over: make(chan error, 1), start: start}
 	r.free.L = &r.mu
 	return r
 }
@@ -55,36 +53,34 @@ func (r *relay) take() bool {
 	return true
 }
 
-// pass has the next one read, or whoever takes it before that one is there.
+// pass has the next one read, or whoever takes it before that one is there; if none waits
+// it starts one.
 func (r *relay) pass() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.passOn()
+	r.passLocked()
 }
 
-func (r *relay) passOn() {
+// passLocked is pass for who holds the lock.
+func (r *relay) passLocked() {
 	r.taken = false
 	if r.next {
 		r.free.Signal()
 	} else {
-		r.more()
+		r.start()
 	}
 }
 
 // leave has the relay passed on as soon as a call arrives, until comeBack: to wake another up
-// takes longer than many a call. It reports false when it is to be passed on now, since calls
-// arrived lately while somebody was away.
+// takes longer than many a call. It reports false when it is to be passed on now.
 func (r *relay) leave() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hurry > 0 {
-		r.hurry--
+	if r.eager > 0 {
+		r.eager--
 		return false
 	}
-	if !r.hung {
-		r.hung, r.bell = true, r.hang(r.ring)
-	}
-	r.away = r.bell != nil && r.bell.Arm()
+	r.away = r.notifier != nil && r.notifier.Arm()
 	return r.away
 }
 
@@ -96,17 +92,18 @@ func (r *relay) comeBack() bool {
 		return false
 	}
 	r.away = false
-	r.bell.Disarm()
+	r.notifier.Disarm()
 	return true
 }
 
-// ring is for the bell to call.
-func (r *relay) ring() {
+// arrived has another read on when who reads is with a call. It is what the notifier calls,
+// which may be late.
+func (r *relay) arrived() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.away {
-		r.away, r.hurry = false, hurried
-		r.passOn()
+		r.away, r.eager = false, eager
+		r.passLocked()
 	}
 }
 
@@ -121,7 +118,7 @@ func (r *relay) end(err error) {
 
 // close gives back what the relay has, when nobody is left.
 func (r *relay) close() {
-	if r.bell != nil {
-		r.bell.Close()
+	if r.notifier != nil {
+		r.notifier.Close()
 	}
 }

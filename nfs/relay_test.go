@@ -6,26 +6,24 @@ import (
 	"testing/synctest"
 )
 
-// fakeBell notes what it is told.
-type fakeBell struct{ broken, armed, closed bool }
+// fakeNotifier notes what it is told, and notifies nobody.
+type fakeNotifier struct{ broken, armed, closed bool }
 
-func (b *fakeBell) Arm() bool {
-	b.armed = !b.broken
-	return b.armed
+func (n *fakeNotifier) Arm() bool {
+	n.armed = !n.broken
+	return n.armed
 }
-func (b *fakeBell) Disarm() { b.armed = false }
-func (b *fakeBell) Close()  { b.closed = true }
+func (n *fakeNotifier) Disarm() { n.armed = false }
+func (n *fakeNotifier) Close()  { n.closed = true }
 
-// testRelay is a relay with a bell b, or with none, and counts the goroutines that it wants.
-func testRelay(b *fakeBell) (r *relay, wanted *int) {
-	wanted = new(int)
-	hang := func(func()) bell {
-		if b == nil {
-			return nil
-		}
-		return b
+// testRelay is a relay with a notifier n, or with none, and counts the goroutines that it starts.
+func testRelay(n *fakeNotifier) (r *relay, started *int) {
+	started = new(int)
+	r = newRelay(func() { *started++ })
+	if n != nil {
+		r.notifier = n
 	}
-	return newRelay(func() { *wanted++ }, hang), wanted
+	return r, started
 }
 
 // takers are goroutines that take a relay; got has what each was told, when it was.
@@ -40,7 +38,7 @@ func takers(r *relay, n int) (got chan bool) {
 
 func TestRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, wanted := testRelay(nil)
+		r, started := testRelay(nil)
 		if !r.take() {
 			t.Fatal("nobody reads, and take reports false")
 		}
@@ -48,15 +46,15 @@ func TestRelay(t *testing.T) {
 		if len(got) != 2 || <-got || <-got {
 			t.Fatalf("%d of three were told, want two, that they are not needed", len(got))
 		}
-		if r.pass(); *wanted != 0 {
-			t.Error("somebody waits, and pass wants another")
+		if r.pass(); *started != 0 {
+			t.Error("somebody waits, and pass starts another")
 		}
 		synctest.Wait()
 		if len(got) != 1 || !<-got {
 			t.Error("the one that waited does not read")
 		}
-		if r.pass(); *wanted != 1 {
-			t.Errorf("nobody waits, and pass wants %d more, want 1", *wanted)
+		if r.pass(); *started != 1 {
+			t.Errorf("nobody waits, and pass starts %d, want 1", *started)
 		}
 		if !r.take() {
 			t.Error("who passed it on cannot take it back, though nobody took it")
@@ -93,41 +91,41 @@ func TestRelayTakenBack(t *testing.T) {
 
 // TestRelayLeft: nobody else reads while no call arrives.
 func TestRelayLeft(t *testing.T) {
-	b := &fakeBell{}
-	r, wanted := testRelay(b)
+	n := &fakeNotifier{}
+	r, started := testRelay(n)
 	r.take()
-	if !r.leave() || !b.armed {
-		t.Fatal("who reads cannot leave, or the bell is not armed")
+	if !r.leave() || !n.armed {
+		t.Fatal("who reads cannot leave, or the notifier is not armed")
 	}
-	if !r.comeBack() || b.armed {
-		t.Error("no call arrived, and another reads, or the bell is still armed")
+	if !r.comeBack() || n.armed {
+		t.Error("no call arrived, and another reads, or the notifier is still armed")
 	}
-	r.ring() // was on its way
-	if *wanted != 0 || !r.taken {
-		t.Error("a late ring has another read beside the one who is back")
+	r.arrived() // was on its way
+	if *started != 0 || !r.taken {
+		t.Error("a late notification has another read beside the one who is back")
 	}
-	if r.close(); !b.closed {
-		t.Error("the bell is not closed")
+	if r.close(); !n.closed {
+		t.Error("the notifier is not closed")
 	}
 }
 
-// TestRelayRung: a call that arrives has another read on, once, and then nobody leaves for a while.
-func TestRelayRung(t *testing.T) {
-	r, wanted := testRelay(&fakeBell{})
+// TestRelayArrived: a call that arrives has another read on, once, and then nobody leaves for a while.
+func TestRelayArrived(t *testing.T) {
+	r, started := testRelay(&fakeNotifier{})
 	r.take()
 	r.leave()
-	r.ring()
-	r.ring()
-	if *wanted != 1 || r.taken {
-		t.Fatalf("%d goroutines are wanted, want 1, to read on", *wanted)
+	r.arrived()
+	r.arrived()
+	if *started != 1 || r.taken {
+		t.Fatalf("%d goroutines are started, want 1, to read on", *started)
 	}
 	if r.comeBack() {
 		t.Error("who was away reads beside the other")
 	}
 	r.take()
-	for i := range hurried {
+	for i := range eager {
 		if r.leave() {
-			t.Fatalf("left again after %d calls, want %d", i, hurried)
+			t.Fatalf("left again after %d calls, want %d", i, eager)
 		}
 	}
 	if !r.leave() {
@@ -135,12 +133,12 @@ func TestRelayRung(t *testing.T) {
 	}
 }
 
-// TestRelayNoBell: without a bell nobody leaves.
-func TestRelayNoBell(t *testing.T) {
-	for name, b := range map[string]*fakeBell{"none": nil, "of a closed connection": {broken: true}} {
-		r, _ := testRelay(b)
+// TestRelayUnnoticed: where nobody would tell of a call nobody leaves.
+func TestRelayUnnoticed(t *testing.T) {
+	for name, n := range map[string]*fakeNotifier{"no notifier": nil, "a closed connection": {broken: true}} {
+		r, _ := testRelay(n)
 		if r.take(); r.leave() || r.comeBack() {
-			t.Errorf("%s: left without a bell", name)
+			t.Errorf("%s: left", name)
 		}
 		r.close()
 	}

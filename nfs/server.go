@@ -75,7 +75,7 @@ type Server struct {
 	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
-	watch    readable.Watch // of connections whose reader is with a call
+	poller   readable.Poller // of connections whose reader is with a call
 
 	mu        sync.Mutex
 	closed    bool

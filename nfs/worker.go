@@ -5,33 +5,32 @@ import "errors"
 // errPassedOn is the end of a goroutine's reading that has become a worker.
 var errPassedOn = errors.New("another goroutine reads")
 
-// passOn has another goroutine read on, and answers the call that c.q began: this way
-// round the call does not wait until a thread is awake. The worker's memory is
-// got before, so that a client that asks faster than it is answered is not read on.
-// When nothing else is under way, the other one reads on only if another call arrives.
-func (c *conn) passOn(rec []byte, own bool) error {
+// answerSlow answers the call that c.q began, as a worker. If nothing else is under way the
+// caller stays the one who reads, unless a call arrives meanwhile; else another goroutine reads
+// on at once, and the error is errPassedOn. That one is woken, and the call not handed to it, so
+// that the call does not wait until a thread is awake. The worker's memory is got before, so
+// that a client that asks faster than it is answered is not read on.
+func (c *conn) answerSlow(rec []byte, own bool) error {
 	q, block := c.detach(rec, own)
-	left := c.alone() && c.relay.leave()
-	if !left {
+	stays := c.alone()
+	if stays {
+		_ = c.flush() // nobody else would while this call lasts; if it fails, so does reading
+		stays = c.relay.leave()
+	}
+	if !stays {
 		c.relay.pass()
 	}
 	c.work(q)
-	back := left && c.relay.comeBack() // before the client can call again
+	stays = stays && c.relay.comeBack() // before the client has the reply, and can call again
 	c.reply(q, block)
-	if !back {
-		return errPassedOn
+	if stays {
+		return nil
 	}
-	return nil
+	return errPassedOn
 }
 
-// alone reports whether the client waits for nothing but the one call that is with a worker.
-func (c *conn) alone() bool {
-	if len(c.calls) > 1 || c.in.Partial() {
-		return false
-	}
-	_ = c.flush() // the next flush gives the error again
-	return true
-}
+// alone reports whether no call is under way or has begun to arrive but the one that detach took.
+func (c *conn) alone() bool { return len(c.calls) == 1 && !c.in.Partial() }
 
 // detach gives the call that c.q began a request of its own, and the block that the
 // call or its reply is in, if any.

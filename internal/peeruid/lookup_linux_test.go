@@ -5,12 +5,14 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // TestLooks has both ways of looking give the same.
 func TestLooks(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:0", "[::1]:0"} {
-		a, b := connect(t, listen, "")
+		a, b := testenv.Connection(t, listen, "")
 		e, err := endsOf(a)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +36,7 @@ func TestLooks(t *testing.T) {
 }
 
 func BenchmarkOf(b *testing.B) {
-	c, _ := connect(b, "127.0.0.1:0", "")
+	c, _ := testenv.Connection(b, "127.0.0.1:0", "")
 	for b.Loop() {
 		if _, err := Of(c); err != nil {
 			b.Fatal(err)

@@ -56,27 +56,6 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// connect gives both ends of a connection to a listener at address.
-func connect(t testing.TB, address, to string) (accepted, dialled net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	testenv.Require(t, err == nil, fmt.Sprintf("cannot listen on %s: %v", address, err))
-	defer l.Close()
-	if to == "" {
-		to = l.Addr().String()
-	} else {
-		to = fmt.Sprint(to, ":", l.Addr().(*net.TCPAddr).Port)
-	}
-	if dialled, err = net.Dial("tcp", to); err != nil {
-		t.Fatal(err)
-	}
-	if accepted, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { accepted.Close(); dialled.Close() })
-	return accepted, dialled
-}
-
 // TestOfThisProcess has connections to itself.
 func TestOfThisProcess(t *testing.T) {
 	for _, tt := range []struct{ name, listen, to string }{
@@ -86,7 +65,7 @@ func TestOfThisProcess(t *testing.T) {
 		{"another loopback address", "127.0.0.2:0", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, b := connect(t, tt.listen, tt.to)
+			a, b := testenv.Connection(t, tt.listen, tt.to)
 			for _, c := range []net.Conn{a, b} {
 				if got, err := Of(c); err != nil || got != uint32(os.Getuid()) {
 					t.Errorf("got %d, %v, want %d", got, err, os.Getuid())
@@ -104,7 +83,7 @@ func TestOfThisProcess(t *testing.T) {
 
 // TestOfClosed: who sends and closes at once is nobody, and not root.
 func TestOfClosed(t *testing.T) {
-	a, b := connect(t, "127.0.0.1:0", "")
+	a, b := testenv.Connection(t, "127.0.0.1:0", "")
 	if _, err := b.Write(make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ type queue struct {
 func openQueue() (*queue, error) {
 	fd, err := unix.Kqueue()
 	if err == nil {
-		unix.CloseOnExec(fd)
+		unix.CloseOnExec(fd) // fork(2) does not hand a kqueue on, but internal/handover execs without one
 	}
 	return &queue{fd: fd}, err
 }
