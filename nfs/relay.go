@@ -31,7 +31,7 @@ type relay struct {
 }
 
 func newRelay(start func()) *relay {
-	r := &relay{over: make(chan error, 1), start: start}
+	r := &relay{over: make(chan error, 1), start: start, eager: 1} // one alone is not worth a notifier
 	r.free.L = &r.mu
 	return r
 }

@@ -16,13 +16,15 @@ func (n *fakeNotifier) Arm() bool {
 func (n *fakeNotifier) Disarm() { n.armed = false }
 func (n *fakeNotifier) Close()  { n.closed = true }
 
-// testRelay is a relay with a notifier n, or with none, and counts the goroutines that it starts.
+// testRelay is a relay with a notifier n, or with none, behind its first slow call. It counts
+// the goroutines that it starts.
 func testRelay(n *fakeNotifier) (r *relay, started *int) {
 	started = new(int)
 	r = newRelay(func() { *started++ })
 	if n != nil {
 		r.notifier = n
 	}
+	r.leave()
 	return r, started
 }
 

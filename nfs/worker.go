@@ -12,25 +12,32 @@ var errPassedOn = errors.New("another goroutine reads")
 // that a client that asks faster than it is answered is not read on.
 func (c *conn) answerSlow(rec []byte, own bool) error {
 	q, block := c.detach(rec, own)
-	stays := c.alone()
-	if stays {
-		_ = c.flush() // nobody else would while this call lasts; if it fails, so does reading
-		stays = c.relay.leave()
-	}
+	stays := c.alone() && c.relay.leave()
 	if !stays {
 		c.relay.pass()
 	}
 	c.work(q)
-	stays = stays && c.relay.comeBack() // before the client has the reply, and can call again
+	// A short reply is sent by who reads: the client may call again as soon as it has that.
+	// While it takes a long one it may have more to ask.
+	short := len(q.e.B) <= smallCall
+	if short {
+		stays = stays && c.relay.comeBack()
+	}
 	c.reply(q, block)
+	if !short {
+		stays = stays && c.relay.comeBack()
+	}
 	if stays {
 		return nil
 	}
 	return errPassedOn
 }
 
-// alone reports whether no call is under way or has begun to arrive but the one that detach took.
-func (c *conn) alone() bool { return len(c.calls) == 1 && !c.in.Partial() }
+// alone reports whether there is nothing to do but the one call that detach took: no other is
+// under way or has begun to arrive, and no reply waits to be sent.
+func (c *conn) alone() bool {
+	return len(c.calls) == 1 && len(c.q.e.B) == 0 && !c.in.Partial()
+}
 
 // detach gives the call that c.q began a request of its own, and the block that the
 // call or its reply is in, if any.

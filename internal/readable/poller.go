@@ -57,9 +57,6 @@ func (n *Notifier) enter() (err error) {
 	if n.raw, err = n.conn.SyscallConn(); err != nil {
 		return err
 	}
-	if err := n.raw.Control(func(fd uintptr) { n.fd = int(fd) }); err != nil {
-		return err
-	}
 	p := n.poller
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +66,16 @@ func (n *Notifier) enter() (err error) {
 		}
 	}
 	w := p.waiter
-	n.waiter, w.notifiers[n.fd] = w, n
 	w.count++
+	err = n.raw.Control(func(fd uintptr) { // in here it is nobody else's
+		n.fd = int(fd)
+		w.notifiers[n.fd] = n
+	})
+	if err != nil {
+		p.release(w)
+		return err
+	}
+	n.waiter = w
 	n.arm = func(fd uintptr) { n.err = w.queue.arm(int(fd)) }
 	n.disarm = func(fd uintptr) { _ = w.queue.disarm(int(fd)) } // fails for one that has notified
 	return nil
@@ -91,6 +96,11 @@ func (n *Notifier) Close() {
 	if w.notifiers[n.fd] == n {
 		delete(w.notifiers, n.fd)
 	}
+	p.release(w)
+}
+
+// release ends a waiter that has nothing to wait for any more.
+func (p *Poller) release(w *waiter) {
 	if w.count--; w.count == 0 {
 		w.stop.Close()
 		p.waiter = nil

@@ -2,6 +2,7 @@ package readable
 
 import (
 	"net"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -155,6 +156,96 @@ func TestDescriptorUsedAgain(t *testing.T) {
 		return
 	}
 	t.Fatalf("descriptor %d is not used again", old.fd)
+}
+
+// interrupted is a connection to which something happens right after it was first asked for
+// its descriptor.
+type interrupted struct {
+	*net.TCPConn
+	then func()
+}
+
+func (c *interrupted) SyscallConn() (syscall.RawConn, error) {
+	raw, err := c.TCPConn.SyscallConn()
+	return interruptedRaw{raw, c}, err
+}
+
+type interruptedRaw struct {
+	syscall.RawConn
+	c *interrupted
+}
+
+func (r interruptedRaw) Control(f func(uintptr)) error {
+	defer func() {
+		then := r.c.then
+		r.c.then = func() {}
+		then()
+	}()
+	return r.RawConn.Control(f)
+}
+
+// TestDescriptorUsedMeanwhile: a connection is closed, and another has its descriptor and a
+// notifier, while it gets one itself.
+func TestDescriptorUsedMeanwhile(t *testing.T) {
+	var p Poller
+	told := make(chan string, 8)
+	old, _ := pair(t)
+	before := descriptor(t, old)
+	done := make(chan struct{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var n *Notifier
+	var far net.Conn
+	take := func() {
+		defer close(done)
+		old.Close()
+		c, err := net.Dial("tcp", l.Addr().String()) // takes the lowest descriptor that is free
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if near := c.(*net.TCPConn); descriptor(t, near) == before {
+			n = tells(&p, near, told, "new")
+			n.Arm()
+		}
+		if far, err = l.Accept(); err != nil {
+			t.Error(err)
+		}
+		t.Cleanup(func() { c.Close(); far.Close() })
+	}
+	late := tells(&p, nil, told, "old")
+	late.conn = &interrupted{old, func() {
+		go take()
+		if p.mu.TryLock() { // else the other one waits for this one
+			p.mu.Unlock()
+			<-done
+		}
+	}}
+	late.Arm()
+	defer late.Close()
+	<-done
+	if n == nil || far == nil {
+		t.Fatalf("descriptor %d is not used again", before)
+	}
+	defer n.Close()
+	say(t, far.(*net.TCPConn))
+	if got := <-told; got != "new" {
+		t.Errorf("the %s one notified", got)
+	}
+}
+
+func descriptor(t *testing.T, c *net.TCPConn) (n int) {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n = int(fd) })
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return n
 }
 
 // TestPollerAnew: a Poller that has nothing left begins anew.
