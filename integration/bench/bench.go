@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
@@ -23,7 +24,7 @@ const (
 	echo     = "echo"
 )
 
-// contenders are all of them, in the order in which the first workload is run.
+// contenders are all of them, in the order in which they are started.
 func contenders() []string {
 	return []string{nixnfsd, limit, goNFS, ganesha, overOne, overMany, system, echo}
 }
@@ -93,13 +94,19 @@ func (b *bench) visit(ctx context.Context, p *place, round int) error {
 	defer leave(all)
 	for i := range todo {
 		fmt.Fprintf(b.log, "bench: round %d of %d: %s\n", round+1, b.rounds, todo[i].name)
-		for k := range all { // another one is the first each time
-			if c := all[(k+i+round)%len(all)]; ctx.Err() == nil && todo[i].runs(c) {
+		for _, k := range turns(len(all), round, i) {
+			if c := all[k]; ctx.Err() == nil && todo[i].runs(c) {
 				c.do(&todo[i])
 			}
 		}
 	}
 	return ctx.Err()
+}
+
+// turns is the order of n contenders, another one in each round of each workload: what one
+// leaves behind, in caches and in the scheduler, is not to meet the same one always.
+func turns(n, round, workload int) []int {
+	return rand.New(rand.NewPCG(uint64(round), uint64(workload))).Perm(n)
 }
 
 // enter starts the servers of a place. One that does not start is left out.
