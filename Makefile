@@ -50,9 +50,9 @@ release-check: ## that each platform's archive has the same bytes when it is mad
 	@go test ./internal/release -run TestSameBytes -count 1 -v -all
 
 packages: ## install the Debian packages that the tests need, where they are missing
-	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && command -v zsh && command -v fish && command -v mandoc && ls /usr/share/bash-completion/bash_completion && command -v git && command -v ruby && command -v xz && command -v sqlite3 && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
+	@if command -v apt-get >/dev/null && ! { command -v gcc && command -v strace && command -v zsh && command -v fish && command -v mandoc && ls /usr/share/bash-completion/bash_completion && command -v git && command -v ruby && command -v xz && command -v sqlite3 && command -v fio && ls /usr/include/stdio.h /sbin/mke2fs /sbin/mkfs.btrfs; } >/dev/null 2>&1; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace zsh fish mandoc bash-completion git ruby xz-utils sqlite3; fi
+		$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev e2fsprogs btrfs-progs strace zsh fish mandoc bash-completion git ruby xz-utils sqlite3 fio; fi
 
 clean: ## remove what was built here; the unpacked guest stays in the user's cache
 	rm -rf nixnfsd dist

@@ -255,6 +255,9 @@ func (h *held) remove(s Step) error {
 	if err != nil && !kept && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if kept && h.tellsWithin(s.Path) {
+		return nil // another verb has put something there meanwhile: the directory goes with that
+	}
 	return h.forget(s.Path)
 }
 

@@ -98,6 +98,11 @@ func (h *held) forget(path string) error {
 	return h.write()
 }
 
+// tellsWithin reports whether there is a change of something in a directory.
+func (r *Receipt) tellsWithin(dir string) bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Path != dir && within(c.Path, dir) })
+}
+
 // left tells whether a process was killed that was about to write a receipt, which tells of nothing yet, or
 // of nothing any more.
 func (r *Receipt) left(file string) bool {

@@ -57,6 +57,21 @@ func TestAtOnce(t *testing.T) {
 	m.uninstall()
 }
 
+// TestKeptDirectory has a directory be removed in which another verb has put a file meanwhile, which the
+// receipt tells of: it goes with that.
+func TestKeptDirectory(t *testing.T) {
+	m := newMachine(t)
+	if err := m.apply(m.steps()); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"a/b", "a"} {
+		if err := m.apply([]Step{{Path: filepath.Join(m.dir, dir), Mode: fs.ModeDir, Remove: true, Undo: true}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.uninstall()
+}
+
 // TestLinksStay has a user's link lead to the directory of a receipt that is empty at last, and one be in the
 // place of a directory that was made.
 func TestLinksStay(t *testing.T) {
