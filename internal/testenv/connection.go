@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Connection gives both ends of a connection to a listener at address.
+// Connection gives both ends of a connection to a listener at address, which is dialled at the
+// host to or, where that is empty, at its own. They are closed when the test ends.
 func Connection(t testing.TB, address, to string) (accepted, dialled net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
