@@ -275,10 +275,14 @@ func (c *conn) watch(partial bool) {
 	if partial {
 		wait = stall
 	}
-	now := c.srv.clock()
+	now := time.Duration(c.heard.Load()) // near enough to be idle, without reading the clock
+	if partial {
+		now = c.srv.clock()
+	}
 	if left := c.until - now; left >= wait && left <= 2*wait {
 		return
 	}
+	now = c.srv.clock()
 	c.until = now + 2*wait
 	c.deadline(c.srv.booted.Add(c.until))
 }

@@ -17,8 +17,8 @@ import (
 const (
 	// maxBusy bounds the connections that have memory for calls and replies.
 	maxBusy = 32
-	// idle is how long a client says nothing, at least, until its connection gives
-	// that memory up; it may be twice as long.
+	// idle is how long after its last call a client says nothing, at least, until its
+	// connection gives that memory up; it may be twice as long.
 	idle = time.Second / 4
 	// pause is how long a connection that wants to be busy leaves the others alone.
 	pause = 10 * time.Millisecond
@@ -36,7 +36,7 @@ type peer struct {
 	nc     net.Conn
 	client string
 	heard  atomic.Int64 // when something was read last, in nanoseconds of Server.clock
-	date   int64        // the same in nanoseconds since 1970; of the reading goroutine
+	date   int64        // see when; of the reading goroutine
 	stamps stampClock   // of the reading goroutine
 
 	left []byte // the beginning of a call, of before the reading was halted
@@ -109,9 +109,17 @@ func (p *peer) source() io.Reader {
 func (s *Server) clock() time.Duration { return time.Since(s.booted) }
 
 func (p *peer) hear() {
-	now := time.Now()
-	p.heard.Store(int64(now.Sub(p.srv.booted)))
-	p.date = now.UnixNano()
+	p.heard.Store(int64(p.srv.clock()))
+	p.date = 0
+}
+
+// when is the date of what was read last: not of each is it needed, and on some machines to read
+// the clock is a system call.
+func (p *peer) when() int64 {
+	if p.date == 0 {
+		p.date = time.Now().UnixNano()
+	}
+	return p.date
 }
 
 // silent is for how long nothing has been read.

@@ -160,7 +160,7 @@ func (r *Replies) start(s *replySet, id *identity, by *conn) *entry {
 	}
 	t := &s.entries[i]
 	t.identity, t.by = *id, by
-	t.at, t.since = by.heard.Load(), by.stamps.earliest(by.date)
+	t.at, t.since = by.heard.Load(), by.stamps.earliest(by.when())
 	t.slot = int(id.whole%replySets)*replyWays + i
 	t.began, t.ended, t.doubt, t.n = r.turn.Add(1), 0, false, 0
 	s.keys[i], s.turns[i] = id.whole, t.began|underway

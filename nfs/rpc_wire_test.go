@@ -235,6 +235,9 @@ func (s *slowFS) Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *o
 }
 
 func (s *slowFS) Readdir(c overlay.Caller, dir overlay.ID, cookie uint64, attrs bool, a *overlay.Attr, emit func(*overlay.DirEntry) bool) (bool, error) {
+	if !c.MayBlock {
+		return false, overlay.ErrWouldBlock
+	}
 	s.wait()
 	return s.FS.Readdir(c, dir, cookie, attrs, a, emit)
 }

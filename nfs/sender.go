@@ -119,17 +119,12 @@ func (s *sender) drain(p []byte) {
 }
 
 // put writes p and the batch.
-func (s *sender) put(p []byte) (err error) {
+func (s *sender) put(p []byte) error {
 	if now := time.Since(s.start); s.until-now < patience {
 		s.until = now + 2*patience
 		_ = s.nc.SetWriteDeadline(s.start.Add(s.until)) // the write tells
 	}
-	var n int
-	if s.batch.empty() {
-		n, err = s.nc.Write(p)
-	} else {
-		n, err = s.putAll(p)
-	}
+	n, err := s.putAll(p)
 	s.meter.sent.Add(uint64(n))
 	if len(s.batch.timed) > 0 {
 		s.meter.written(s.batch.timed, time.Since(s.start))
@@ -141,8 +136,16 @@ func (s *sender) put(p []byte) (err error) {
 }
 
 func (s *sender) putAll(p []byte) (n int, err error) {
-	s.vec = append(s.vec[:0], p, s.batch.small)
+	s.vec = s.vec[:0]
+	for _, part := range [...][]byte{p, s.batch.small} {
+		if len(part) > 0 {
+			s.vec = append(s.vec, part)
+		}
+	}
 	s.vec = append(s.vec, s.batch.blocks...)
+	if len(s.vec) == 1 { // which a write does at less cost
+		return s.nc.Write(s.vec[0])
+	}
 	s.rest = s.vec
 	sent, err := s.rest.WriteTo(s.nc)
 	return int(sent), err

@@ -3,10 +3,13 @@ package overlay_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -141,4 +144,60 @@ func TestListedBesideRenames(t *testing.T) {
 	stop.Store(true)
 	listers.Wait()
 	tr.consistent(tr.Root(), "")
+}
+
+// Who must not wait gets a short listing that is in memory, and no other.
+func TestListedWithoutWait(t *testing.T) {
+	const few = 64
+	tr := newTree(t, 1).open()
+	d, w := overlay.Attr{}, overlay.Change{}
+	if err := tr.Mkdir(worker, tr.Root(), []byte("d"), &overlay.SetAttr{Mode: 0o755, SetMode: true}, &d, &w); err != nil {
+		t.Fatal(err)
+	}
+	for i := range few {
+		tr.create(d.ID, fmt.Sprint(i), "")
+	}
+	list := func(c overlay.Caller, from uint64) (got []overlay.DirEntry, err error) {
+		var self overlay.Attr
+		_, err = tr.Readdir(c, d.ID, from, true, &self, func(e *overlay.DirEntry) bool {
+			one := overlay.DirEntry{Name: slices.Clone(e.Name), Fileid: e.Fileid, Cookie: e.Cookie}
+			if e.Attr != nil {
+				one.Attr = new(*e.Attr)
+			}
+			got = append(got, one)
+			return true
+		})
+		return got, err
+	}
+	inTime := worker
+	inTime.MayBlock = false
+
+	if _, err := list(inTime, 0); err != overlay.ErrWouldBlock {
+		t.Errorf("not in memory: %v, want %v", err, overlay.ErrWouldBlock)
+	}
+	var want []overlay.DirEntry
+	for range 2 { // the first one changes the directory's atime
+		var err error
+		if want, err = list(worker, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := list(inTime, 0); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("in memory: %v, %s", err, cmp.Diff(want, got))
+	}
+
+	tr.create(d.ID, "one more", "")
+	if _, err := list(inTime, 0); err != overlay.ErrWouldBlock {
+		t.Errorf("changed since: %v, want %v", err, overlay.ErrWouldBlock)
+	}
+	want, err := list(worker, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := list(inTime, 0); err != overlay.ErrWouldBlock {
+		t.Errorf("long: %v, want %v", err, overlay.ErrWouldBlock)
+	}
+	if got, err := list(inTime, want[2].Cookie); err != nil || !cmp.Equal(got, want[3:]) {
+		t.Errorf("the end of a long one: %v, %s", err, cmp.Diff(want[3:], got))
+	}
 }

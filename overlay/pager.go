@@ -12,7 +12,7 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 	if err != nil {
 		return false, err
 	}
-	if !c.MayBlock {
+	if !c.MayBlock && !d.dir.soonListed(cookie) {
 		return false, ErrWouldBlock
 	}
 	if _, err := fs.stackOf(d); err != nil { // which has a say in the times that are shown
@@ -23,7 +23,7 @@ func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr
 		return false, err
 	}
 	fs.fill(d, &st, dirAttr)
-	l, err := fs.listingOf(d, &st, cookie)
+	l, err := fs.listingOf(c, d, &st, cookie)
 	if err != nil {
 		return false, err
 	}

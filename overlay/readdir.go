@@ -212,11 +212,14 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 // listingOf gives a listing to page through. At the start of a directory it has
 // to be what the directory holds now; further on the one that was begun serves,
 // less what was removed since.
-func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
+func (fs *FS) listingOf(c Caller, d *node, st *sysStat, cookie uint64) (*listing, error) {
 	if l := d.dir.listed(st, cookie); l != nil {
 		fs.tallies.listingHits.Add(1)
 		fs.lists.touch(d, l)
 		return l, nil
+	}
+	if !c.MayBlock {
+		return nil, ErrWouldBlock
 	}
 	d.dir.listing.Lock()
 	defer d.dir.listing.Unlock()
@@ -232,6 +235,15 @@ func (fs *FS) listingOf(d *node, st *sysStat, cookie uint64) (*listing, error) {
 	}
 	fs.lists.touch(d, l)
 	return l, nil
+}
+
+// few is how many entries a caller gets that must not wait: to look at each takes time, too.
+const few = 64
+
+// soonListed reports whether there may be a listing that has only few entries behind a cookie.
+func (d *dirState) soonListed(cookie uint64) bool {
+	l := d.list.Load()
+	return l != nil && len(l.entries)-l.after(cookie) <= few
 }
 
 // listed gives the listing that there is, where it serves.
