@@ -45,6 +45,7 @@ type conn struct {
 	timed  []timing      // calls whose replies are in the batch
 	until  time.Duration // the read deadline, of Server.clock
 	begun  bool          // until is the bound of a call that is not whole yet
+	waited bool          // who reads was with a slow call since it read
 	lean   int           // batches that were small while the memory for them was not
 
 	relay   *relay
@@ -275,14 +276,22 @@ func (c *conn) watch(partial bool) {
 	if partial {
 		wait = stall
 	}
-	now := time.Duration(c.heard.Load()) // near enough to be idle, without reading the clock
-	if partial {
-		now = c.srv.clock()
-	}
-	if left := c.until - now; left >= wait && left <= 2*wait {
+	// To read the clock is a system call on some machines: when it was read last will do, unless
+	// that is long ago.
+	if !partial && !c.waited && c.bounded(time.Duration(c.heard.Load()), wait) {
 		return
 	}
-	now = c.srv.clock()
+	c.waited = false
+	now := c.srv.clock()
+	if c.bounded(now, wait) {
+		return
+	}
 	c.until = now + 2*wait
 	c.deadline(c.srv.booted.Add(c.until))
+}
+
+// bounded reports whether the read deadline is after a wait from now on, and not much later.
+func (c *conn) bounded(now, wait time.Duration) bool {
+	left := c.until - now
+	return left >= wait && left <= 2*wait
 }

@@ -113,8 +113,8 @@ func (p *peer) hear() {
 	p.date = 0
 }
 
-// when is the date of what was read last: not of each is it needed, and on some machines to read
-// the clock is a system call.
+// when is the date at which it was first asked for since something was read: before the call that
+// needs it runs. Few do, and to read the clock is a system call on some machines.
 func (p *peer) when() int64 {
 	if p.date == 0 {
 		p.date = time.Now().UnixNano()

@@ -27,10 +27,11 @@ func (c *conn) answerSlow(rec []byte, own bool) error {
 	if !short {
 		stays = stays && c.relay.comeBack()
 	}
-	if stays {
-		return nil
+	if !stays {
+		return errPassedOn
 	}
-	return errPassedOn
+	c.waited = true
+	return nil
 }
 
 // alone reports whether there is nothing to do but the one call that detach took: no other is

@@ -148,7 +148,7 @@ func TestListedBesideRenames(t *testing.T) {
 
 // Who must not wait gets a short listing that is in memory, and no other.
 func TestListedWithoutWait(t *testing.T) {
-	const few = 64
+	const few = 16
 	tr := newTree(t, 1).open()
 	d, w := overlay.Attr{}, overlay.Change{}
 	if err := tr.Mkdir(worker, tr.Root(), []byte("d"), &overlay.SetAttr{Mode: 0o755, SetMode: true}, &d, &w); err != nil {

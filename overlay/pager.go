@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// Readdir gives the entries behind a cookie to emit until it returns false.
+// Readdir gives the entries behind a cookie to emit until it returns false. A caller that must not
+// wait gets them if they are few and the listing is in memory, else ErrWouldBlock.
 func (fs *FS) Readdir(c Caller, dir ID, cookie uint64, attrs bool, dirAttr *Attr, emit func(*DirEntry) bool) (eof bool, err error) {
 	defer leave(fs.enter(dir))
 	d, err := fs.dirNode(dir)

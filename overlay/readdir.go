@@ -213,17 +213,18 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 // to be what the directory holds now; further on the one that was begun serves,
 // less what was removed since.
 func (fs *FS) listingOf(c Caller, d *node, st *sysStat, cookie uint64) (*listing, error) {
-	if l := d.dir.listed(st, cookie); l != nil {
+	l := d.dir.listed(st, cookie)
+	if !c.MayBlock && (l == nil || !l.short(cookie)) {
+		return nil, ErrWouldBlock
+	}
+	if l != nil {
 		fs.tallies.listingHits.Add(1)
 		fs.lists.touch(d, l)
 		return l, nil
 	}
-	if !c.MayBlock {
-		return nil, ErrWouldBlock
-	}
 	d.dir.listing.Lock()
 	defer d.dir.listing.Unlock()
-	l := d.dir.listed(st, cookie)
+	l = d.dir.listed(st, cookie)
 	if l == nil {
 		var err error
 		if l, err = fs.list(d); err != nil {
@@ -237,14 +238,17 @@ func (fs *FS) listingOf(c Caller, d *node, st *sysStat, cookie uint64) (*listing
 	return l, nil
 }
 
-// few is how many entries a caller gets that must not wait: to look at each takes time, too.
-const few = 64
+// few is how many names at most a caller gets that must not wait: each is looked at, too, and of
+// one that nobody looked at for long the file system may have to read.
+const few = 16
 
 // soonListed reports whether there may be a listing that has only few entries behind a cookie.
 func (d *dirState) soonListed(cookie uint64) bool {
 	l := d.list.Load()
-	return l != nil && len(l.entries)-l.after(cookie) <= few
+	return l != nil && l.short(cookie)
 }
+
+func (l *listing) short(cookie uint64) bool { return len(l.entries)-l.after(cookie) <= few }
 
 // listed gives the listing that there is, where it serves.
 func (d *dirState) listed(st *sysStat, cookie uint64) *listing {
