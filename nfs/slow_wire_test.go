@@ -114,3 +114,30 @@ func TestReadsOnBehindLongReply(t *testing.T) {
 	client.Close()
 	<-ended
 }
+
+// TestIdleAfterSlowCall: a connection is not idle as soon as a long call has been answered.
+func TestIdleAfterSlowCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeFS()
+		f.hook = func(op string, _ overlay.Caller) error {
+			if op == "commit" {
+				time.Sleep(10 * idle)
+			}
+			return nil
+		}
+		ours, client := net.Pipe()
+		defer ours.Close()
+		defer client.Close()
+		c := newConn(newPeer(newServer(f), ours), ours, nil)
+		c.relay.notifier, c.relay.eager = new(fakeNotifier), 0
+		ended := make(chan error)
+		go func() { ended <- c.run() }()
+
+		send(t, client, record(nfsCall(1, procCommit, &owner, goodArgs()[procCommit])))
+		next(t, client)
+		answered := time.Now()
+		if err := <-ended; err != errIdle || time.Since(answered) < idle {
+			t.Errorf("%v after %v, want %v, after %v at least", err, time.Since(answered), errIdle, idle)
+		}
+	})
+}
