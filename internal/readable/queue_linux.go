@@ -18,19 +18,18 @@ func (q *queue) close() { unix.Close(q.fd) }
 // arm has wait give fd once, when there is something to be read.
 func (q *queue) arm(fd int) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
-	err := unix.EpollCtl(q.fd, unix.EPOLL_CTL_MOD, fd, &e)
-	if err == unix.ENOENT {
-		err = unix.EpollCtl(q.fd, unix.EPOLL_CTL_ADD, fd, &e)
+	err := unix.EpollCtl(q.fd, unix.EPOLL_CTL_ADD, fd, &e)
+	if err == unix.EEXIST { // wait gave it
+		err = unix.EpollCtl(q.fd, unix.EPOLL_CTL_MOD, fd, &e)
 	}
 	return err
 }
 
-func (q *queue) disarm(fd int) error {
-	e := unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(fd)} // of nothing, but a hang-up
-	return unix.EpollCtl(q.fd, unix.EPOLL_CTL_MOD, fd, &e)
-}
+// disarm takes fd out: what arrives on one that is in, though of no interest, takes longer to get to
+// who reads, by more than it takes to put it in again.
+func (q *queue) disarm(fd int) error { return unix.EpollCtl(q.fd, unix.EPOLL_CTL_DEL, fd, nil) }
 
-func (q *queue) forget(fd int) { _ = unix.EpollCtl(q.fd, unix.EPOLL_CTL_DEL, fd, nil) }
+func (q *queue) forget(fd int) { _ = q.disarm(fd) }
 
 // wait gives a descriptor that was armed and is readable, or -1.
 func (q *queue) wait() int {
