@@ -203,27 +203,46 @@ func (fs *FS) idOf(d *node, name []byte, f *found) (ID, error) {
 
 // greet makes the node of an object that is met for the first time.
 func (fs *FS) greet(c Caller, d *node, name []byte, f *found, locked bool) (*node, error) {
-	n, made := fs.nodes.intern(f.id, f.st.typ(), newPlace(d, name, f.layer), func() bool {
+	n, made := fs.nodes.intern(f.id, f.st.typ(), newPlace(d, name, f.layer), fs.marked, func() bool {
 		return fs.journal.changed(f.id) == f.changes
 	})
-	if n == nil { // a listing has noted it meanwhile, by another name perhaps
+	switch {
+	case n == nil: // a listing has noted it meanwhile, by another name perhaps
 		return fs.meet(c, d, name, f, locked)
-	}
-	if !made { // by another who was faster, perhaps under another name
-		if n.hasPlace(d, name) == nil {
-			return n, fs.meetAgain(c, n, d, name, f, locked)
+	case made:
+		err := fs.introduce(n, d, name, f)
+		fs.sweep()
+		if err == nil && f.layer != 0 && !locked && fs.metTooLate(n, d, name, f) {
+			fs.forget(n)
+			err = errReplaced
 		}
-		return n, nil
+		return n, err
 	}
+	// Another was faster, perhaps under another name.
+	if err := fs.settlePlaces(n); err != nil {
+		return nil, err
+	}
+	if n.hasPlace(d, name) == nil {
+		return n, fs.meetAgain(c, n, d, name, f, locked)
+	}
+	return n, nil
+}
+
+// introduce completes a node that was just made. Who comes by it meanwhile waits in
+// settlePlaces: without what the index knows of its links it cannot be told whether a name is
+// the last.
+func (fs *FS) introduce(n, d *node, name []byte, f *found) error {
 	fs.keepName(n, d, name)
-	fs.sweep()
 	if f.layer == 0 {
 		n.setBehind(fs.identity(0, &f.st))
-	} else if !locked && fs.metTooLate(n, d, name, f) {
-		fs.forget(n)
-		return nil, errReplaced
 	}
-	return n, fs.attachLinks(n)
+	if !fs.marked {
+		return nil
+	}
+	defer n.settling.Unlock()
+	err := fs.attachLinks(n)
+	n.loose.Store(err != nil)
+	return err
 }
 
 // metTooLate reports whether a name that was found in a lower layer was removed since,

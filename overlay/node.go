@@ -20,7 +20,8 @@ type node struct {
 	places atomic.Pointer[place]
 	// file is a cached descriptor for a regular file's data.
 	file fileSlot
-	// loose says that places come from the journal and their layers are unknown.
+	// loose says that places come from the journal and their layers are unknown, or that it
+	// is not known yet what the index says of the links.
 	loose atomic.Bool
 	// settling is held while it is found out where the places are, which who is at another
 	// object can want while it holds that one's mu. No mu is taken under it.

@@ -64,8 +64,9 @@ func (t *nodeTable) get(id ID) *node {
 }
 
 // intern gives the node of an ID, and makes it with its first place where there
-// is none, or gives nil where it may not. One of another type gives way: its inode is gone.
-func (t *nodeTable) intern(id ID, typ uint32, at *place, may func() bool) (n *node, made bool) {
+// is none, or gives nil where it may not. One that is made loose is being settled by the
+// caller. One of another type gives way: its inode is gone.
+func (t *nodeTable) intern(id ID, typ uint32, at *place, loose bool, may func() bool) (n *node, made bool) {
 	if n := t.get(id); n != nil && n.typ == typ {
 		return n, false
 	}
@@ -86,6 +87,10 @@ func (t *nodeTable) intern(id ID, typ uint32, at *place, may func() bool) (n *no
 		t.count.Add(-1)
 	}
 	n = newNode(id, typ)
+	if loose {
+		n.settling.Lock()
+		n.loose.Store(true)
+	}
 	t.add(s, n, at)
 	return n, true
 }

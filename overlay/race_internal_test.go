@@ -218,3 +218,42 @@ func TestCopyUpFails(t *testing.T) {
 		t.Errorf("copied up: %+v", w.Post)
 	}
 }
+
+// Of a copied-up file with several names, who comes by it while another meets it for the first
+// time is told of all of them.
+func TestMeetCopiedLinksAtOnce(t *testing.T) {
+	fs := openOver(t, "a")
+	lower := fs.layers[1].path
+	for _, name := range []string{"/b", "/c"} {
+		if err := os.Link(lower+"/a", lower+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := lookupRoot(t, fs, "a").ID
+	var w Change
+	if err := fs.Write(blocking, id, []byte("new"), 0, Unstable, &w); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		n, err := fs.node(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.nodes.remove(n) // as if the server had just been started
+		n.file.drop()
+		var wg sync.WaitGroup
+		for _, name := range []string{"a", "b", "c"} {
+			wg.Go(func() {
+				var child, dir Attr
+				_, err := fs.Lookup(blocking, fs.Root(), []byte(name), &child, &dir)
+				if err != nil || child.ID != id || child.Nlink != 3 {
+					t.Errorf("%s is %+v, %v", name, child, err)
+				}
+			})
+		}
+		wg.Wait()
+		if t.Failed() {
+			break
+		}
+	}
+}

@@ -344,7 +344,7 @@ func (fs *FS) loadSillyName(dirfd int, stored []byte) error {
 		return err
 	}
 	if n == nil || n.typ != st.typ() {
-		n, _ = fs.nodes.intern(id, st.typ(), nil, func() bool { return true })
+		n, _ = fs.nodes.intern(id, st.typ(), nil, false, func() bool { return true })
 	}
 	n.loose.Store(fs.marked)
 	n.setBehind(fs.identity(0, &st))

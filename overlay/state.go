@@ -51,11 +51,12 @@ func (fs *FS) settleFrom(n *node, asked *asked) error {
 	if !n.loose.Load() {
 		return nil
 	}
-	if err := fs.settle(n); err != nil {
-		return err
+	err := fs.settle(n)
+	if err == nil {
+		err = fs.attachLinks(n)
 	}
-	n.loose.Store(false)
-	return fs.attachLinks(n)
+	n.loose.Store(err != nil)
+	return err
 }
 
 // settle replaces an object's places by those that are there, all at once: a file can have
