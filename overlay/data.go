@@ -52,9 +52,16 @@ func (fs *FS) openPlace(n *node, p *place, write bool, st *sysStat) (*openFile, 
 	if err != nil {
 		return nil, gone(err)
 	}
-	fd, err := fs.openOwned(dir.fd, name, p.layer, write)
+	flags := openRead
+	if write {
+		flags = openWrite
+	}
+	fd, err := fs.openAt(dir.fd, name, flags, 0)
+	if err != nil { // it may be forbidden, or be that of what has the name now
+		fd, err = fs.openOwned(n, p, dir.fd, name, flags)
+	}
 	if err != nil {
-		return nil, gone(err)
+		return nil, err
 	}
 	if err := fs.verify(n, dir.fd, p, fd, st); err != nil {
 		unix.Close(fd)
@@ -83,20 +90,30 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 
 // openOwned opens a file that the mode may forbid its owner to open. NFS has no
 // open: a client that opened a file before it became 0444 goes on to write to it,
-// and the server may have to open it anew for that.
-func (fs *FS) openOwned(dirfd int, name *byte, layer int, write bool) (int, error) {
-	flags, need := openRead, uint32(0o400)
-	if write {
-		flags, need = openWrite, 0o600
+// and the server may have to open it anew for that. ESTALE says that the place is
+// another object's: no error of opening that one is this one's.
+func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd int, err error) {
+	pin, err := fs.openAt(dirfd, name, openPin, 0)
+	if err != nil {
+		return -1, gone(err)
 	}
-	fd, err := fs.openAt(dirfd, name, flags, 0)
-	if err != syscall.EACCES || layer != 0 || fs.readOnly {
-		return fd, err
+	defer unix.Close(pin)
+	var st sysStat
+	if err := fs.verify(n, dirfd, p, pin, &st); err != nil {
+		return -1, err
 	}
-	err = fs.allowed(dirfd, name, need, func() error {
-		fd, err = fs.openAt(dirfd, name, flags, 0)
+	need := uint32(0o400)
+	if flags == openWrite {
+		need = 0o600
+	}
+	t := target{fd: pin, path: true, dirfd: dirfd, name: name}
+	open := func() (err error) {
+		fd, err = fs.openAt(t.again(flags))
 		return err
-	})
+	}
+	if err = open(); err == syscall.EACCES && p.layer == 0 && !fs.readOnly {
+		err = fs.allowedOn(t, dirfd, name, need, open)
+	}
 	return fd, err
 }
 

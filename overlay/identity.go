@@ -51,8 +51,8 @@ func foreignFileid(dev, ino uint64) uint64 {
 	return hashBytes(b[:]) | 1<<63
 }
 
-// trueID gives the ID that clients know the inode found by: that from before
-// its copy-up, if it was copied up.
+// trueID gives the ID that clients know the inode found by: that from before its copy-up, if
+// it was copied up. ESTALE says that its name has come to stand for another meanwhile.
 func (fs *FS) trueID(in, dirfd int, name *byte, found ID) (ID, error) {
 	if in != 0 || !fs.marked {
 		return found, nil
@@ -66,7 +66,7 @@ func (fs *FS) trueID(in, dirfd int, name *byte, found ID) (ID, error) {
 		}
 		return id, err
 	}
-	id, ok, err := fs.readOrigin(dirfd, name)
+	id, ok, err := fs.readOrigin(dirfd, name, found)
 	if err != nil {
 		return ID{}, err
 	}

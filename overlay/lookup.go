@@ -147,6 +147,9 @@ func (fs *FS) lookupLocked(d *node, name []byte, f *found) (*node, error) {
 // the directory's lock it can give errReplaced.
 func (fs *FS) meet(c Caller, d *node, name []byte, f *found, locked bool) (*node, error) {
 	if err := fs.identify(d, name, f); err != nil {
+		if err == syscall.ESTALE && !locked {
+			err = errReplaced
+		}
 		return nil, err
 	}
 	n, err := fs.known(f.id)

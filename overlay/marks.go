@@ -136,12 +136,34 @@ func encodeOrigin(id ID) []byte {
 	return binary.BigEndian.AppendUint64(b, id.Gen)
 }
 
-// readOrigin gives the ID that an object of the upper had before it was copied
-// up, if it was.
-func (fs *FS) readOrigin(fd int, name *byte) (id ID, ok bool, err error) {
+// readOrigin gives the ID that an object of the upper had before it was copied up, if it
+// was. ESTALE says that the name has come to stand for another object than found.
+func (fs *FS) readOrigin(dirfd int, name *byte, found ID) (id ID, ok bool, err error) {
+	fd, err := fs.openAt(dirfd, name, openPin, 0)
+	if err != nil {
+		return ID{}, false, gone(err)
+	}
+	defer unix.Close(fd)
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return ID{}, false, err
+	}
+	if fs.identity(0, &st) != found {
+		return ID{}, false, syscall.ESTALE
+	}
 	var b [originLen + 1]byte
-	n, ok, err := fs.readMark(0, fd, name, markOrigin, b[:])
-	if err != nil || !ok {
+	n, err := getMarkOf(fd, markOrigin, b[:])
+	if err == syscall.EACCES && !fs.readOnly {
+		t := target{fd: fd, path: true, dirfd: dirfd, name: name}
+		err = fs.allowedOn(t, dirfd, name, 0o400, func() error {
+			n, err = getMarkOf(fd, markOrigin, b[:])
+			return err
+		})
+	}
+	if err != nil {
+		if noMark(err) {
+			err = nil
+		}
 		return ID{}, false, err
 	}
 	if id, ok = decodeOrigin(b[:n]); !ok {

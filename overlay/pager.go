@@ -107,19 +107,22 @@ func (p *pager) look(name []byte) error {
 	if err == nil {
 		err = fs.identify(d, name, &f)
 	}
-	if err != nil {
-		return err
-	}
-	n := fs.nodes.get(f.id)
-	if n == nil && fs.note(d, name, &f) {
-		fs.show(f.id, &f.st, -fs.hidden.get(f.id), &p.attr)
-		return nil
-	}
-	if n == nil {
-		n, err = fs.known(f.id)
-	}
-	if err == nil {
-		n, err = fs.meetKnown(p.c, n, d, name, &f, false)
+	var n *node
+	switch {
+	case err == syscall.ESTALE:
+		err = errReplaced
+	case err == nil:
+		n = fs.nodes.get(f.id)
+		if n == nil && fs.note(d, name, &f) {
+			fs.show(f.id, &f.st, -fs.hidden.get(f.id), &p.attr)
+			return nil
+		}
+		if n == nil {
+			n, err = fs.known(f.id)
+		}
+		if err == nil {
+			n, err = fs.meetKnown(p.c, n, d, name, &f, false)
+		}
 	}
 	if err == errReplaced {
 		n, err = fs.lookup(p.c, d, name, &f.st)

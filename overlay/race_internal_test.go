@@ -257,3 +257,47 @@ func TestMeetCopiedLinksAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// What was found by a name is not taken for what has the name by the time its marks are read.
+func TestNameIsReplacedBesideLookup(t *testing.T) {
+	fs := openOver(t, "copied")
+	made, copied := mustMake(t, fs, "made"), lookupRoot(t, fs, "copied").ID
+	var w Change
+	if err := fs.Setattr(blocking, copied, &SetAttr{SetMode: true, Mode: 0o400}, &w); err != nil {
+		t.Fatal(err)
+	}
+	fs.origins = newOriginCache() // as if the server had just been started
+	var early found
+	if err := fs.find(fs.root, cString("made\x00"), &early); err != nil {
+		t.Fatal(err)
+	}
+	mustMove(t, fs, "made", "moved")
+	mustMove(t, fs, "copied", "made")
+	fs.origins = newOriginCache()
+	if _, err := fs.meet(blocking, fs.root, []byte("made"), &early, false); err != errReplaced {
+		t.Errorf("it is met with %v", err)
+	}
+	for name, id := range map[string]ID{"moved": made, "made": copied} {
+		if got := lookupRoot(t, fs, name).ID; got != id {
+			t.Errorf("%s is %v, want %v", name, got, id)
+		}
+	}
+}
+
+func mustMake(t *testing.T, fs *FS, name string) ID {
+	t.Helper()
+	var a Attr
+	var w Change
+	if err := fs.Create(blocking, fs.Root(), []byte(name), &CreateHow{}, &a, &w); err != nil {
+		t.Fatal(err)
+	}
+	return a.ID
+}
+
+func mustMove(t *testing.T, fs *FS, from, to string) {
+	t.Helper()
+	var w, w2 Change
+	if err := fs.Rename(blocking, fs.Root(), []byte(from), fs.Root(), []byte(to), &w, &w2); err != nil {
+		t.Fatal(err)
+	}
+}

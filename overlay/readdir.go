@@ -194,18 +194,28 @@ func (m *merger) identify(dirfd int, ino uint64, typ uint8, name []byte) (fileid
 		return l.space<<spaceShift | ino, true, nil
 	}
 	var c cName
-	var st sysStat
 	cn := c.set(name)
-	if err := sysStatAt(dirfd, cn, &st); err != nil {
+	for range maxRetries {
+		fileid, show, err = m.look(dirfd, cn)
+		if err != syscall.ESTALE { // else it was replaced meanwhile
+			break
+		}
+	}
+	return fileid, show, err
+}
+
+func (m *merger) look(dirfd int, name *byte) (fileid uint64, show bool, err error) {
+	var st sysStat
+	if err := sysStatAt(dirfd, name, &st); err != nil {
 		if err == syscall.ENOENT {
 			err = nil
 		}
 		return 0, false, err
 	}
-	if hidden, err := m.fs.hides(part, dirfd, cn, &st); hidden || err != nil {
+	if hidden, err := m.fs.hides(m.part, dirfd, name, &st); hidden || err != nil {
 		return 0, false, err
 	}
-	id, err := m.fs.trueID(part.layer, dirfd, cn, m.fs.identity(part.layer, &st))
+	id, err := m.fs.trueID(m.part.layer, dirfd, name, m.fs.identity(m.part.layer, &st))
 	return id.Fileid, true, err
 }
 

@@ -381,6 +381,31 @@ func TestUpperRemovedBehind(t *testing.T) {
 	}
 }
 
+// A file whose name went to another object behind the server is gone, of whatever type that is.
+func TestUpperReplacedBehind(t *testing.T) {
+	replacements := map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+		"link":      func(path string) error { return os.Symlink("to", path) },
+		"socket":    func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) },
+		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	}
+	for name, replace := range replacements {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t, 0)
+			mustWrite(t, tr.options.Upper+"/f", "data")
+			tr.open()
+			f := tr.walk("f")
+			must(t, os.Rename(tr.options.Upper+"/f", tr.options.Upper+"/g"))
+			must(t, replace(tr.options.Upper+"/f"))
+			var a overlay.Attr
+			var w overlay.Change
+			_, _, err := tr.Read(worker, f.ID, make([]byte, 8), 0, &a)
+			wantErr(t, err, syscall.ESTALE)
+			wantErr(t, tr.Write(worker, f.ID, []byte("x"), 0, overlay.Unstable, &w), syscall.ESTALE)
+		})
+	}
+}
+
 // A write by the handle of what was replaced in a lower changes nothing: neither is the
 // new file taken for the old, nor the old one put in its place.
 func TestCopyUpOfReplaced(t *testing.T) {

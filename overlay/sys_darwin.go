@@ -162,6 +162,11 @@ type target struct {
 	name  *byte
 }
 
+// again says how to open anew what has the name of t.fd's object, in openat(2)'s terms.
+func (t target) again(how int) (dirfd int, name *byte, flags int, mode uint32) {
+	return t.dirfd, t.name, how, 0
+}
+
 func (t target) chmod(mode uint32) error {
 	if t.path { // fd is the object, whatever the name has come to stand for
 		return unix.Fchmod(t.fd, mode)
@@ -195,6 +200,9 @@ func getMark(fd int, name *byte, attr string, p []byte) (n int, err error) {
 	})
 	return n, err
 }
+
+// getMarkOf reads an xattr of what is open.
+func getMarkOf(fd int, attr string, p []byte) (int, error) { return unix.Fgetxattr(fd, attr, p) }
 
 func setMark(fd int, name *byte, attr string, p []byte) error {
 	return withObject(fd, name, func(o int) error { return unix.Fsetxattr(o, attr, p, 0) })

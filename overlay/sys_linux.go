@@ -158,6 +158,11 @@ type target struct {
 	name  *byte
 }
 
+// again says how to open what t.fd is anew, in openat(2)'s terms.
+func (t target) again(how int) (dirfd int, name *byte, flags int, mode uint32) {
+	return unix.AT_FDCWD, cString(procPath(t.fd) + "\x00"), how &^ unix.O_NOFOLLOW, 0
+}
+
 func (t target) chmod(mode uint32) error {
 	if t.path {
 		return unix.Fchmodat(unix.AT_FDCWD, procPath(t.fd), mode, 0)
@@ -181,6 +186,11 @@ func (t target) utimes(atime, mtime unix.Timespec) error {
 // getMark reads an xattr of name in the directory fd, following no link.
 func getMark(fd int, name *byte, attr string, p []byte) (int, error) {
 	return unix.Lgetxattr(procPath(fd)+"/"+goString(name), attr, p)
+}
+
+// getMarkOf reads an xattr of what is open, as O_PATH perhaps.
+func getMarkOf(fd int, attr string, p []byte) (int, error) {
+	return unix.Getxattr(procPath(fd), attr, p)
 }
 
 func setMark(fd int, name *byte, attr string, p []byte) error {

@@ -22,15 +22,20 @@ func (fs *FS) allowedTo(dirfd int, name *byte, todir int, to *byte, more uint32,
 		}
 		defer unix.Close(fd)
 	}
+	return fs.allowedOn(target{fd: fd, path: true, dirfd: dirfd, name: name}, todir, to, more, f)
+}
+
+// allowedOn is allowedTo for an object that is open.
+func (fs *FS) allowedOn(t target, todir int, to *byte, more uint32, f func() error) error {
 	var st sysStat
-	if err := sysFstat(fd, &st); err != nil {
+	if err := sysFstat(t.fd, &st); err != nil {
 		return err
 	}
 	defer fs.modes.lock(st.ino)()
-	if err := sysFstat(fd, &st); err != nil {
+	if err := sysFstat(t.fd, &st); err != nil {
 		return err
 	}
-	return fs.widen(target{fd: fd, path: true, dirfd: dirfd, name: name}, &st, todir, to, more, f)
+	return fs.widen(t, &st, todir, to, more, f)
 }
 
 // widen is for who holds the object's mode lock.
