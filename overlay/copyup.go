@@ -95,11 +95,11 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	d := p.parent
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if st.nlink > 1 && !n.isDir() {
 		defer fs.counts.lock(n.id.Fileid)()
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	if err := fs.stillThere(n, p); err != nil {
 		return err
 	}

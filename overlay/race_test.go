@@ -63,6 +63,40 @@ func TestRenameBesideCalls(t *testing.T) {
 	}
 }
 
+// A file that only its handle may write is written wherever it is, whatever has its old name.
+func TestWriteReadOnlyBesideRename(t *testing.T) {
+	asUser(t)
+	tr := newTree(t, 0)
+	tr.options.MaxOpen = 2
+	tr.open()
+	var w overlay.Change
+	names := []string{"a", "b", "c", "d"}
+	ids := make([]overlay.ID, len(names))
+	for i, name := range names {
+		ids[i] = tr.create(tr.Root(), name, "").ID
+		if err := tr.Setattr(worker, ids[i], &overlay.SetAttr{SetMode: true, Mode: 0o400}, &w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer stop.Store(true)
+		for range 2000 {
+			tr.mustRename(tr.Root(), "a", tr.Root(), "aside")
+			tr.mustRename(tr.Root(), "b", tr.Root(), "a")
+			tr.mustRename(tr.Root(), "aside", tr.Root(), "b")
+		}
+	})
+	for i := 0; !stop.Load(); i++ {
+		if err := tr.Write(worker, ids[i%len(ids)], []byte("data"), 0, overlay.Unstable, &w); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	wg.Wait()
+}
+
 // What is read after a copy-up's write returned is what was written, whoever
 // opened the lower file meanwhile.
 func TestReadBesideCopyUp(t *testing.T) {
@@ -352,5 +386,80 @@ func (tr *tree) consistent(dir overlay.ID, path string) {
 	}
 	if want := len(tr.list(dir)) + 2; len(plain) != want {
 		tr.t.Errorf("%s lists %d names without attributes, %d with", path, len(plain), want)
+	}
+}
+
+// A file that gets a name while it loses another goes on under its handle.
+func TestLinkBesideRemoval(t *testing.T) {
+	removals := map[string]func(tr *tree) error{
+		"remove": func(tr *tree) error { var w overlay.Change; return tr.Remove(worker, tr.Root(), []byte("a"), &w) },
+		"rename over it": func(tr *tree) error {
+			var w, w2 overlay.Change
+			return tr.Rename(worker, tr.Root(), []byte("c"), tr.Root(), []byte("a"), &w, &w2)
+		},
+	}
+	for name, removal := range removals {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t, 0).open()
+			dir := tr.mkdir(tr.Root(), "dir", 0o755)
+			for range 2000 {
+				f := tr.create(tr.Root(), "a", "")
+				tr.create(tr.Root(), "c", "")
+				var a overlay.Attr
+				var linked error
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					var w overlay.Change
+					_, linked = tr.Link(worker, f.ID, dir.ID, []byte("b"), &a, &w)
+				})
+				if err := removal(tr); err != nil {
+					t.Fatal(err)
+				}
+				wg.Wait()
+				err := tr.Getattr(f.ID, &a)
+				if linked == nil {
+					tr.remove(dir.ID, "b")
+				} else {
+					wantErr(t, linked, syscall.ESTALE)
+				}
+				if err != linked {
+					t.Fatalf("LINK gave %v, GETATTR after it %v", linked, err)
+				}
+				for _, name := range tr.list(tr.Root()) {
+					if name != "dir" {
+						tr.remove(tr.Root(), name)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A name of a lower file that is moved stands for that file, whatever takes the name meanwhile
+// that it was copied up by.
+func TestRaiseBesideRename(t *testing.T) {
+	tr := newTree(t, 1)
+	const files = 300
+	lower := tr.options.Lowers[0]
+	for i := range files {
+		mustWrite(t, fmt.Sprint(lower, "/d/a", i), "lower")
+		mustMkdir(t, lower+"/e")
+		mustLink(t, fmt.Sprint(lower, "/d/a", i), fmt.Sprint(lower, "/e/b", i))
+	}
+	tr.open()
+	d, e := tr.walk("d").ID, tr.walk("e").ID
+	for i := range files {
+		a, b := fmt.Sprint("a", i), fmt.Sprint("b", i)
+		f := tr.walk("d", a).ID
+		tr.write(f, "LOWER")
+		tr.create(tr.Root(), "other", "other")
+		var wg sync.WaitGroup
+		wg.Go(func() { tr.mustRename(tr.Root(), "other", d, a) })
+		tr.mustRename(e, b, e, "moved")
+		wg.Wait()
+		if got := tr.walk("e", "moved").ID; got != f || tr.read(got) != "LOWER" {
+			t.Fatalf("what was moved is %v, %q; want %v", got, tr.read(got), f)
+		}
+		tr.remove(e, "moved")
 	}
 }

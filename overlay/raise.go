@@ -81,19 +81,40 @@ func (fs *FS) raiseName(c Caller, d, n *node, name []byte) error {
 	return nil
 }
 
-// linkCopy gives the copy of a file one more name.
+// linkCopy gives an object in the upper one more name, of the index's if it is there: that
+// does not go to another object meanwhile.
 func (fs *FS) linkCopy(n *node, dirfd int, name *byte) error {
-	return n.tryPlaces(func(p *place) error {
-		if p.layer != 0 {
-			return syscall.ESTALE
-		}
-		dir, err := fs.dirFD(p.parent, 0)
-		if err != nil {
+	var st sysStat
+	if fs.indexed.has(n.id) {
+		at := newPlace(fs.index, []byte(indexName(n.id)), 0)
+		if err := fs.linkPlace(n, at, dirfd, name, &st); err != syscall.ESTALE {
 			return err
 		}
-		defer dir.release()
-		return gone(sysLinkAt(dir.fd, cString(p.name), dirfd, name))
-	})
+	}
+	return n.tryPlaces(func(p *place) error { return fs.linkPlace(n, p, dirfd, name, &st) })
+}
+
+// linkPlace links the name that an object has at a place, and gives its attributes.
+func (fs *FS) linkPlace(n *node, p *place, dirfd int, name *byte, st *sysStat) error {
+	if p.layer != 0 {
+		return syscall.ESTALE
+	}
+	dir, err := fs.dirFD(p.parent, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.release()
+	if err := sysLinkAt(dir.fd, cString(p.name), dirfd, name); err != nil {
+		return gone(err)
+	}
+	err = sysStatAt(dirfd, name, st)
+	if err == nil && fs.identity(0, st) != n.behind() {
+		err = syscall.ESTALE // the name went to another object
+	}
+	if err != nil {
+		_ = sysUnlinkAt(dirfd, name, 0)
+	}
+	return err
 }
 
 // cutOff makes a directory in the upper hide the lower layers. It is for who holds

@@ -23,6 +23,13 @@ func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 	if n.isDir() {
 		return syscall.EISDIR
 	}
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
+	if err := fs.recount(in.node, n, name, &f); err != nil {
+		return err
+	}
 	if f.silly {
 		return fs.removeSilly(c, dir, n, name, &f)
 	}
@@ -30,6 +37,19 @@ func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 		return ErrWouldBlock
 	}
 	return in.remove(n, name, &f)
+}
+
+// recount looks again at what a name stands for that an object, whose lock the caller has,
+// is about to lose: other names may have come and gone since it was found.
+func (fs *FS) recount(d, n *node, name []byte, f *found) error {
+	if p := n.places.Load(); n.isDir() || f.st.nlink == 1 && p != nil && p.next == nil {
+		return nil
+	}
+	again, err := fs.lookupLocked(d, name, f)
+	if err == nil && again != n {
+		err = syscall.ESTALE
+	}
+	return err
 }
 
 // bigFile is from where on freeing a file's blocks is worth a worker.
@@ -45,7 +65,7 @@ func (in *names) remove(n *node, name []byte, f *found) error {
 	if err != nil {
 		return err
 	}
-	if f.layer == 0 && f.st.nlink == 1 {
+	if f.layer == 0 {
 		fs.pinYoung(n, in.dir.fd, cn, &f.st)
 	}
 	defer fs.noteCount(n, in.node, cn, f)()

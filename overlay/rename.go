@@ -172,6 +172,13 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 		if err := replaceable(src.node, n, old); err != nil {
 			return err
 		}
+		if err := acquire(c, &old.mu); err != nil {
+			return err
+		}
+		defer old.mu.Unlock()
+		if err := fs.recount(dst.node, old, toName, &t); err != nil {
+			return err
+		}
 		if slowToFree(&t.st) && !c.MayBlock {
 			return ErrWouldBlock
 		}
@@ -233,12 +240,9 @@ func replaceable(src, n, old *node) error {
 	return nil
 }
 
-// renameOverDir replaces an empty directory, of which whiteouts may be left.
+// renameOverDir replaces an empty directory, of which whiteouts may be left. It is for who
+// holds old.mu.
 func (fs *FS) renameOverDir(c Caller, src, dst *names, n, old *node, fromName, toName []byte, t *found) error {
-	if err := acquire(c, &old.mu); err != nil {
-		return err
-	}
-	defer old.mu.Unlock()
 	if fs.marked {
 		if err := fs.mustBeEmpty(old); err != nil {
 			return err
@@ -267,7 +271,7 @@ func (fs *FS) move(c Caller, src, dst *names, n, old *node, fromName, toName []b
 	if err := dst.hold(n); err != nil {
 		return err
 	}
-	if old != nil && t.layer == 0 && (t.st.nlink == 1 || old.isDir()) {
+	if old != nil && t.layer == 0 {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
 	way, err := dst.wayToMove(n, old, to, t, hidden)
@@ -388,17 +392,14 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 	if name, err = fs.storedNew(c, name); err != nil {
 		return false, err
 	}
-	in, err := fs.change(c, dir, w)
+	if _, err := fs.changeableDir(c, dir); err != nil { // copied up before anything is locked
+		return false, err
+	}
+	var st sysStat
+	err = n.tryPlaces(func(p *place) error { return fs.linkFrom(c, n, p, dir, name, &st, w) })
 	if err != nil {
 		return false, err
 	}
-	defer in.done(w)
-	var st sysStat
-	if err := in.link(n, name, &st); err != nil {
-		return false, err
-	}
-	in.fs.name(n, in.node, name, 0)
-	in.relist(name, n.id.Fileid)
 	if fs.marked && fs.stat(n, &st) != nil { // the new name may have moved since
 		return false, nil
 	}
@@ -406,23 +407,48 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 	return true, nil
 }
 
-// link gives the object's attributes, too.
-func (in *names) link(n *node, name []byte, st *sysStat) error {
-	fs := in.fs
+// linkFrom links the name that an object has at a place. The directories of both names are
+// locked, so that what is linked is the object, and the object, so that nobody takes the
+// name that is linked for its last.
+func (fs *FS) linkFrom(c Caller, n *node, from *place, dir ID, name []byte, st *sysStat, w *Change) error {
+	in, unlock, err := fs.changeBeside(c, from, dir, w)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if n.hasPlace(from.parent, []byte(from.plain())) == nil {
+		return syscall.ESTALE
+	}
 	if err := in.hold(n); err != nil {
 		return err
 	}
-	return in.make(name, func(dirfd int, cn *byte) error {
-		if err := fs.linkCopy(n, dirfd, cn); err != nil {
-			return err
-		}
-		err := sysStatAt(dirfd, cn, st)
-		if err == nil && fs.identity(0, st) != n.behind() {
-			err = syscall.ESTALE // the name that was linked went to another object
-		}
-		if err != nil {
-			_ = sysUnlinkAt(dirfd, cn, 0)
-		}
+	if err := acquire(c, &n.mu); err != nil {
 		return err
-	})
+	}
+	defer n.mu.Unlock()
+	err = in.make(name, func(dirfd int, cn *byte) error { return fs.linkPlace(n, from, dirfd, cn, st) })
+	if err != nil {
+		return err
+	}
+	fs.name(n, in.node, name, 0)
+	in.relist(name, n.id.Fileid)
+	return nil
+}
+
+// changeBeside locks a directory for a change of its names, and the one of a place. In
+// those that only the server uses a name is of one object for good.
+func (fs *FS) changeBeside(c Caller, p *place, dir ID, w *Change) (in *names, unlock func(), err error) {
+	if p.parent == fs.index || p.parent == fs.silly.dir {
+		in, err = fs.change(c, dir, w)
+		return in, func() { in.done(w) }, err
+	}
+	if p.parent.id != dir {
+		if err := acquire(c, &fs.moving); err != nil {
+			return nil, nil, err
+		}
+		defer fs.moving.Unlock()
+	}
+	var ignored Change
+	_, in, unlock, err = fs.changeTwo(c, p.parent.id, dir, &ignored, w)
+	return in, unlock, err
 }

@@ -222,7 +222,7 @@ func (fs *FS) reveal(c Caller, src, dst *names, n, old *node, silly, name []byte
 	}
 	var cn cName
 	to := cn.set(name)
-	if old != nil && !t.silly && t.layer == 0 && t.st.nlink == 1 {
+	if old != nil && !t.silly && t.layer == 0 {
 		fs.pinYoung(old, dst.dir.fd, to, &t.st)
 	}
 	if old != nil && !t.silly {
@@ -254,7 +254,7 @@ func (fs *FS) dropSilly(dir ID, n *node, name []byte) {
 }
 
 // removeSilly removes a silly name: the client has closed the file. To whoever
-// looks at the directory nothing changes.
+// looks at the directory nothing changes. It is for who holds n.mu.
 func (fs *FS) removeSilly(c Caller, dir ID, n *node, name []byte, f *found) error {
 	if fs.readOnly {
 		return syscall.EROFS
@@ -268,9 +268,7 @@ func (fs *FS) removeSilly(c Caller, dir ID, n *node, name []byte, f *found) erro
 	}
 	defer work.release()
 	stored := cString(fs.silly.stored(dir, n.id, name))
-	if f.st.nlink == 1 {
-		fs.pinYoung(n, work.fd, stored, &f.st)
-	}
+	fs.pinYoung(n, work.fd, stored, &f.st)
 	if err := sysUnlinkAt(work.fd, stored, 0); err != nil {
 		return err
 	}
@@ -291,6 +289,10 @@ func (fs *FS) removeOrphan(c Caller, dir ID, name []byte, err error) error {
 	if n == nil {
 		return err
 	}
+	if err := acquire(c, &n.mu); err != nil {
+		return err
+	}
+	defer n.mu.Unlock()
 	var f found
 	if err := fs.statSilly(n, &f); err != nil {
 		return err

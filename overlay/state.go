@@ -218,7 +218,6 @@ func (fs *FS) forget(n *node) {
 		fs.setBelow(n, nil)
 	}
 	fs.forgetOrigin(n)
-	fs.young.put(n)
 	n.dropFile()
 	fs.journal.compact()
 }

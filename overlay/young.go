@@ -12,33 +12,23 @@ const clockTick = 20 * time.Millisecond
 // of their birth from being freed in it: their numbers could be given to new
 // objects with the same time of birth, which could not be told apart.
 type youngFiles struct {
-	mu     sync.Mutex
-	held   []*openFile
-	armed  bool
-	closed bool
-}
-
-// put holds what is cached of a removed object. An object as young as that was
-// made by us just now, so its descriptor is cached but for the rarest case.
-func (y *youngFiles) put(n *node) {
-	if !isYoung(n.behind().Gen) {
-		return
-	}
-	var f *openFile
-	if n.dir == nil {
-		f = n.file.take()
-	} else if s := n.dir.stack.Load(); s != nil {
-		f = s.parts[0].dir.take()
-	}
-	if f != nil {
-		y.hold(f)
-	}
+	mu sync.Mutex
+	// held came since the last sweep and older before it: those have been held for a tick
+	// at the next.
+	held, older []*openFile
+	armed       bool
+	closed      bool
 }
 
 func (y *youngFiles) hold(f *openFile) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.held = append(y.held, f)
+	y.arm()
+}
+
+// arm is for who holds y.mu.
+func (y *youngFiles) arm() {
 	if !y.armed && !y.closed {
 		y.armed = true
 		time.AfterFunc(clockTick, y.sweep)
@@ -47,10 +37,13 @@ func (y *youngFiles) hold(f *openFile) {
 
 func (y *youngFiles) sweep() {
 	y.mu.Lock()
-	held := y.held
-	y.held, y.armed = nil, false
+	done := y.older
+	y.held, y.older, y.armed = nil, y.held, false
+	if len(y.older) > 0 {
+		y.arm()
+	}
 	y.mu.Unlock()
-	for _, f := range held {
+	for _, f := range done {
 		f.release()
 	}
 }
@@ -60,23 +53,26 @@ func (y *youngFiles) closeAll() {
 	y.closed = true
 	y.mu.Unlock()
 	y.sweep()
+	y.sweep()
 }
 
 // isYoung reports whether the clock may not have moved since a time of birth. Of
 // an inode without one, the number does not come back.
 func isYoung(gen uint64) bool { return gen != 0 && gen > uint64(time.Now().Add(-clockTick).UnixNano()) }
 
-// pinYoung opens an object that is about to be removed in the tick of its birth
-// and has no descriptor cached.
+// pinYoung holds an object that is about to lose a name, its last perhaps, in the tick of its
+// birth.
 func (fs *FS) pinYoung(n *node, dirfd int, name *byte, st *sysStat) {
 	if !isYoung(st.gen) {
 		return
 	}
-	if f := fs.anyFile(n); f != nil {
-		f.release()
-		return
+	f := fs.anyFile(n)
+	if f == nil {
+		fd, err := fs.openAt(dirfd, name, openPin, 0)
+		if err != nil {
+			return
+		}
+		f = newOpenFile(fd, false)
 	}
-	if fd, err := fs.openAt(dirfd, name, openPin, 0); err == nil {
-		fs.young.hold(newOpenFile(fd, false))
-	}
+	fs.young.hold(f)
 }
