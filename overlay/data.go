@@ -93,28 +93,25 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 // and the server may have to open it anew for that. ESTALE says that the place is
 // another object's: no error of opening that one is this one's.
 func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd int, err error) {
-	pin, err := fs.openAt(dirfd, name, openPin, 0)
-	if err != nil {
-		return -1, gone(err)
-	}
-	defer unix.Close(pin)
-	var st sysStat
-	if err := fs.verify(n, dirfd, p, pin, &st); err != nil {
-		return -1, err
-	}
 	need := uint32(0o400)
 	if flags == openWrite {
 		need = 0o600
 	}
-	t := target{fd: pin, path: true, dirfd: dirfd, name: name}
-	open := func() (err error) {
-		fd, err = fs.openAt(t.again(flags))
+	err = fs.withPin(dirfd, name, func(o target, st *sysStat) error {
+		if err := fs.verifyStat(n, dirfd, p, st); err != nil {
+			return err
+		}
+		open := func() (err error) {
+			fd, err = fs.openAt(o.again(flags))
+			return err
+		}
+		err := open()
+		if err == syscall.EACCES && p.layer == 0 && !fs.readOnly {
+			err = fs.allowedOn(o, dirfd, name, need, open)
+		}
 		return err
-	}
-	if err = open(); err == syscall.EACCES && p.layer == 0 && !fs.readOnly {
-		err = fs.allowedOn(t, dirfd, name, need, open)
-	}
-	return fd, err
+	})
+	return fd, gone(err)
 }
 
 // Read reads a regular file. Where the caller must not wait it only reads what
@@ -263,18 +260,19 @@ func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
 		return buf, syscall.EINVAL
 	}
 	var st sysStat
-	if err := fs.stat(n, &st); err != nil {
-		return buf, err
-	}
-	fs.fill(n, &st, a)
 	err = n.tryPlaces(func(p *place) (err error) {
-		buf, err = fs.readlinkAt(p, buf)
+		buf, err = fs.readlinkAt(n, p, buf, &st)
 		return err
 	})
+	if err == nil {
+		fs.fill(n, &st, a)
+	}
 	return buf, err
 }
 
-func (fs *FS) readlinkAt(p *place, buf []byte) ([]byte, error) {
+// readlinkAt reads the link at a place, and its attributes. It is held: its name can go to
+// another link.
+func (fs *FS) readlinkAt(n *node, p *place, buf []byte, st *sysStat) ([]byte, error) {
 	dir, err := fs.dirFD(p.parent, p.layer)
 	if err != nil {
 		return buf, err
@@ -285,9 +283,17 @@ func (fs *FS) readlinkAt(p *place, buf []byte) ([]byte, error) {
 		return buf, gone(err)
 	}
 	var b [maxTarget]byte
-	size, err := sysReadlinkAt(dir.fd, name, b[:])
-	if err == syscall.EINVAL { // the name went to what is no link
-		err = syscall.ESTALE
+	size := 0
+	err = fs.withPin(dir.fd, name, func(o target, now *sysStat) (err error) {
+		*st = *now
+		if err := fs.verifyStat(n, dir.fd, p, st); err != nil {
+			return err
+		}
+		size, err = o.readlink(b[:])
+		return err
+	})
+	if err != nil {
+		return buf, gone(err)
 	}
-	return append(buf, b[:max(size, 0)]...), gone(err)
+	return append(buf, b[:size]...), nil
 }

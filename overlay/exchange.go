@@ -92,12 +92,12 @@ func (fs *FS) hideMissing(dirfd int, name *byte) error {
 
 // finishExchange takes the remaining steps of an exchange in a directory of the upper that
 // the last run was cut short in.
-func (fs *FS) finishExchange(fd int, name *byte) error {
+func (fs *FS) finishExchange(o target) error {
 	var b [2 * (maxName + 1)]byte
-	if _, ok, err := fs.readMark(0, fd, name, markHidden, b[:]); err != nil || !ok {
+	if _, ok, err := fs.readMark(0, o, markHidden, b[:]); err != nil || !ok {
 		return err
 	}
-	dir, err := fs.openAt(fd, name, openDir, 0)
+	dir, err := fs.openAt(o.dirfd, o.name, openDir, 0)
 	if err != nil {
 		return err
 	}

@@ -270,7 +270,7 @@ func (fs *FS) readRootMarks(s *stack) error {
 		if err != nil {
 			return err
 		}
-		marks, err := fs.readDirMarks(part.layer, dir.fd, &dotName[0])
+		marks, err := fs.readDirMarks(part.layer, dirTarget(dir.fd))
 		dir.release()
 		if err != nil {
 			return err

@@ -99,7 +99,11 @@ func (c *checker) markNames(o *object) (names []string, err error) {
 }
 
 func (c *checker) readMark(o *object, name string) ([]byte, error) {
-	n, _, err := c.fs.readMark(0, o.fd, o.name, name, c.value)
+	var n int
+	err := c.fs.withPin(o.fd, o.name, func(t target, _ *sysStat) (err error) {
+		n, _, err = c.fs.readMark(0, t, name, c.value)
+		return err
+	})
 	if errors.Is(err, unix.ERANGE) {
 		return make([]byte, markSize+1), nil // zeros, which are nothing that is right
 	}
@@ -140,7 +144,7 @@ func (c *checker) mender(k *kind, o *object, mark, set string) func() error {
 }
 
 func (c *checker) finishExchange(o *object) error {
-	return c.fs.finishExchange(o.fd, o.name)
+	return c.fs.withPin(o.fd, o.name, func(t target, _ *sysStat) error { return c.fs.finishExchange(t) })
 }
 
 // badMark tells what is wrong with a mark, and what it has to be set to; nil: nothing.

@@ -40,42 +40,42 @@ type dirMarks struct{ opaque, whiteouts, impure bool }
 // readMark reads a mark of an object in a layer; ok is false where there is none.
 // The system shows user xattrs only to who may read the object: in the upper the
 // owner takes that right, a lower object that he may not read counts as unmarked.
-func (fs *FS) readMark(in, fd int, name *byte, mark string, p []byte) (n int, ok bool, err error) {
-	n, err = getMark(fd, name, mark, p)
+func (fs *FS) readMark(in int, o target, mark string, p []byte) (n int, ok bool, err error) {
+	n, err = getMarkOf(o.fd, mark, p)
 	if err == syscall.EACCES && in == 0 && !fs.readOnly {
-		err = fs.allowed(fd, name, 0o400, func() error {
-			n, err = getMark(fd, name, mark, p)
+		err = fs.allowedOn(o, o.dirfd, o.name, 0o400, func() error {
+			n, err = getMarkOf(o.fd, mark, p)
 			return err
 		})
 	}
 	if err != nil && (noMark(err) || in != 0 && err == syscall.EACCES) {
 		return 0, false, nil
 	}
-	return n, err == nil, gone(err)
+	return n, err == nil, err
 }
 
-func (fs *FS) readDirMarks(in, fd int, name *byte) (m dirMarks, err error) {
+func (fs *FS) readDirMarks(in int, o target) (m dirMarks, err error) {
 	if in == 0 && fs.stepwise && !fs.readOnly {
-		if err := fs.finishExchange(fd, name); err != nil {
+		if err := fs.finishExchange(o); err != nil {
 			return m, err
 		}
 	}
-	opaque, err := fs.readFlag(in, fd, name, markOpaque)
+	opaque, err := fs.readFlag(in, o, markOpaque)
 	if err != nil {
 		return m, err
 	}
 	m.opaque = opaque == 'y'
 	// An opaque directory holds whiteouts when the process ended while it was cut off.
 	m.whiteouts = m.opaque || opaque == 'x'
-	impure, err := fs.readFlag(in, fd, name, markImpure)
+	impure, err := fs.readFlag(in, o, markImpure)
 	m.impure = impure == 'y'
 	return m, err
 }
 
 // readFlag reads a mark of one character. Another one is none, as in overlayfs.
-func (fs *FS) readFlag(in, fd int, name *byte, mark string) (byte, error) {
+func (fs *FS) readFlag(in int, o target, mark string) (byte, error) {
 	var b [2]byte
-	n, ok, err := fs.readMark(in, fd, name, mark, b[:])
+	n, ok, err := fs.readMark(in, o, mark, b[:])
 	if errors.Is(err, unix.ERANGE) {
 		return 0, nil
 	}
@@ -139,32 +139,17 @@ func encodeOrigin(id ID) []byte {
 // readOrigin gives the ID that an object of the upper had before it was copied up, if it
 // was. ESTALE says that the name has come to stand for another object than found.
 func (fs *FS) readOrigin(dirfd int, name *byte, found ID) (id ID, ok bool, err error) {
-	fd, err := fs.openAt(dirfd, name, openPin, 0)
-	if err != nil {
-		return ID{}, false, gone(err)
-	}
-	defer unix.Close(fd)
-	var st sysStat
-	if err := sysFstat(fd, &st); err != nil {
-		return ID{}, false, err
-	}
-	if fs.identity(0, &st) != found {
-		return ID{}, false, syscall.ESTALE
-	}
 	var b [originLen + 1]byte
-	n, err := getMarkOf(fd, markOrigin, b[:])
-	if err == syscall.EACCES && !fs.readOnly {
-		t := target{fd: fd, path: true, dirfd: dirfd, name: name}
-		err = fs.allowedOn(t, dirfd, name, 0o400, func() error {
-			n, err = getMarkOf(fd, markOrigin, b[:])
-			return err
-		})
-	}
-	if err != nil {
-		if noMark(err) {
-			err = nil
+	var n int
+	err = fs.withPin(dirfd, name, func(o target, st *sysStat) error {
+		if fs.identity(0, st) != found {
+			return syscall.ESTALE
 		}
-		return ID{}, false, err
+		n, ok, err = fs.readMark(0, o, markOrigin, b[:])
+		return err
+	})
+	if err != nil || !ok {
+		return ID{}, false, gone(err)
 	}
 	if id, ok = decodeOrigin(b[:n]); !ok {
 		return ID{}, false, syscall.EIO
@@ -182,9 +167,13 @@ func decodeOrigin(b []byte) (id ID, ok bool) {
 // readLowerLinks gives how many lower names a copied-up object still has.
 func (fs *FS) readLowerLinks(fd int, name *byte) (int32, error) {
 	var b [4]byte
-	n, ok, err := fs.readMark(0, fd, name, markLinks, b[:])
-	if err != nil || !ok || n != len(b) {
-		return 0, err
+	var n int
+	err := fs.withPin(fd, name, func(o target, _ *sysStat) (err error) {
+		n, _, err = fs.readMark(0, o, markLinks, b[:])
+		return err
+	})
+	if err != nil || n != len(b) {
+		return 0, gone(err)
 	}
 	return int32(binary.BigEndian.Uint32(b[:])), nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,6 +93,69 @@ func TestWriteReadOnlyBesideRename(t *testing.T) {
 		if err := tr.Write(worker, ids[i%len(ids)], []byte("data"), 0, overlay.Unstable, &w); err != nil {
 			t.Error(err)
 			break
+		}
+	}
+	wg.Wait()
+}
+
+// A symbolic link leads where it did, whatever changes places with it.
+func TestReadlinkBesideRename(t *testing.T) {
+	tr := newTree(t, 0).open()
+	ids := map[string]overlay.ID{}
+	for _, name := range []string{"a", "b"} {
+		var a overlay.Attr
+		var w overlay.Change
+		if err := tr.Symlink(worker, tr.Root(), []byte(name), []byte(name), &overlay.SetAttr{}, &a, &w); err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = a.ID
+	}
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer stop.Store(true)
+		for range 5000 {
+			tr.mustRename(tr.Root(), "a", tr.Root(), "aside")
+			tr.mustRename(tr.Root(), "b", tr.Root(), "a")
+			tr.mustRename(tr.Root(), "aside", tr.Root(), "b")
+		}
+	})
+	for !stop.Load() && !t.Failed() {
+		for name, id := range ids {
+			var a overlay.Attr
+			if to, err := tr.Readlink(id, nil, &a); err != nil || string(to) != name {
+				t.Errorf("the link to %s leads to %q, %v", name, to, err)
+			}
+		}
+	}
+	wg.Wait()
+}
+
+// A directory shows its own layers, whatever changes places with it.
+func TestStackBesideRename(t *testing.T) {
+	tr := newTree(t, 1)
+	mustWrite(t, tr.options.Lowers[0]+"/b/lower", "")
+	tr.open()
+	tr.create(tr.walk("b").ID, "b", "")
+	tr.create(tr.mkdir(tr.Root(), "a", 0o755).ID, "a", "")
+	want := map[string][]string{"a": {"a"}, "b": {"b", "lower"}}
+	ids := map[string]overlay.ID{"a": tr.walk("a").ID, "b": tr.walk("b").ID}
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer stop.Store(true)
+		for range 3000 {
+			tr.mustRename(tr.Root(), "a", tr.Root(), "aside")
+			tr.mustRename(tr.Root(), "b", tr.Root(), "a")
+			tr.mustRename(tr.Root(), "aside", tr.Root(), "b")
+		}
+	})
+	for !stop.Load() && !t.Failed() {
+		tr.mustRefresh() // so that each is looked for again
+		for name, id := range ids {
+			if got := tr.list(id); !slices.Equal(got, want[name]) {
+				t.Errorf("%s holds %q, want %q", name, got, want[name])
+			}
 		}
 	}
 	wg.Wait()

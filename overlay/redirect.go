@@ -20,12 +20,12 @@ const shortRedirect = 256
 // path from the layers' roots, which begins with a slash, or another name in the same
 // parent. "": its own. What overlayfs does not take gives its errors: EINVAL, and
 // EACCES for a path that leads upwards.
-func (fs *FS) readRedirect(in, fd int, name *byte) (string, error) {
+func (fs *FS) readRedirect(in int, o target) (string, error) {
 	b := make([]byte, shortRedirect)
-	n, ok, err := fs.readMark(in, fd, name, markRedirect, b)
+	n, ok, err := fs.readMark(in, o, markRedirect, b)
 	if err == unix.ERANGE {
 		b = make([]byte, maxRedirect)
-		n, ok, err = fs.readMark(in, fd, name, markRedirect, b)
+		n, ok, err = fs.readMark(in, o, markRedirect, b)
 	}
 	switch {
 	case err == unix.ERANGE:

@@ -269,6 +269,21 @@ func (p *pinned) release() {
 	}
 }
 
+// withPin calls f with what has a name: it is that for f, whatever gets the name meanwhile.
+func (fs *FS) withPin(dirfd int, name *byte, f func(o target, st *sysStat) error) error {
+	fd, err := fs.openAt(dirfd, name, openPin, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st sysStat
+	if err := sysFstat(fd, &st); err != nil {
+		return err
+	}
+	own := cBytes(nameBytes(name)) // so that a caller's name can be on the stack
+	return f(target{fd: fd, path: true, dirfd: dirfd, name: own}, &st)
+}
+
 // pin holds an object in the upper for a change of its attributes, and gives them.
 func (fs *FS) pin(n *node, st *sysStat) (p *pinned, err error) {
 	if n == fs.root {

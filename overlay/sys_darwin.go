@@ -167,6 +167,23 @@ func (t target) again(how int) (dirfd int, name *byte, flags int, mode uint32) {
 	return t.dirfd, t.name, how, 0
 }
 
+// readlink reads the symbolic link that t.fd is. Before macOS 13 that takes its name: ESTALE
+// where that is not its own, or was not for a while.
+func (t target) readlink(p []byte) (int, error) {
+	var before, after sysStat
+	if err := sysFstat(t.fd, &before); err != nil {
+		return 0, err
+	}
+	n, err := sysReadlinkAt(t.dirfd, t.name, p)
+	if err == nil {
+		err = sysStatAt(t.dirfd, t.name, &after)
+	}
+	if err == nil && (after.ino != before.ino || after.ctime != before.ctime) {
+		err = unix.ESTALE
+	}
+	return n, err
+}
+
 func (t target) chmod(mode uint32) error {
 	if t.path { // fd is the object, whatever the name has come to stand for
 		return unix.Fchmod(t.fd, mode)

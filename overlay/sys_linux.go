@@ -163,6 +163,9 @@ func (t target) again(how int) (dirfd int, name *byte, flags int, mode uint32) {
 	return unix.AT_FDCWD, cString(procPath(t.fd) + "\x00"), how &^ unix.O_NOFOLLOW, 0
 }
 
+// readlink reads the symbolic link that t.fd is.
+func (t target) readlink(p []byte) (int, error) { return sysReadlinkAt(t.fd, &emptyName[0], p) }
+
 func (t target) chmod(mode uint32) error {
 	if t.path {
 		return unix.Fchmodat(unix.AT_FDCWD, procPath(t.fd), mode, 0)

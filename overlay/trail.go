@@ -137,25 +137,48 @@ func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) 
 		t.stop = true
 		return nil, nil
 	}
-	marks, err := t.fs.readDirMarks(layer, fd, cn)
+	var part *stackPart
+	held := false
+	err = t.fs.withPin(fd, cn, func(o target, st *sysStat) (err error) {
+		held = true
+		part, err = t.take(o, st, layer, pre, post)
+		return err
+	})
+	if err == syscall.EACCES && !held && layer != 0 { // macOS holds only what it may read
+		return t.fs.newPart(layer, &st, dirMarks{}), nil
+	}
+	return part, gone(err)
+}
+
+// take makes a part of a directory that is held: its marks are not those of another that gets
+// its name.
+func (t *trail) take(o target, st *sysStat, layer, pre int, post string) (*stackPart, error) {
+	if !st.isDir() {
+		return nil, syscall.ESTALE
+	}
+	marks, err := t.fs.readDirMarks(layer, o)
 	if err != nil {
 		return nil, err
 	}
-	dir := &partDir{spelt: t.fs.layers[layer].newSpellings()}
-	part := &stackPart{layer: layer, dir: dir, whiteouts: marks.whiteouts, impure: marks.impure}
-	part.seen(t.fs.identity(layer, &st), st.ctime)
 	if marks.opaque {
 		t.stop = true
 	} else if layer < len(t.fs.layers)-1 {
-		err = t.turn(fd, layer, cn, pre, post)
+		err = t.turn(o, layer, pre, post)
 	}
-	return part, err
+	return t.fs.newPart(layer, st, marks), err
+}
+
+func (fs *FS) newPart(layer int, st *sysStat, marks dirMarks) *stackPart {
+	dir := &partDir{spelt: fs.layers[layer].newSpellings()}
+	part := &stackPart{layer: layer, dir: dir, whiteouts: marks.whiteouts, impure: marks.impure}
+	part.seen(fs.identity(layer, st), st.ctime)
+	return part
 }
 
 // turn takes in a directory's redirect. A path counts also where a directory on the way
 // to the one that has it was opaque.
-func (t *trail) turn(fd, layer int, name *byte, pre int, post string) error {
-	to, err := t.fs.readRedirect(layer, fd, name)
+func (t *trail) turn(o target, layer, pre int, post string) error {
+	to, err := t.fs.readRedirect(layer, o)
 	if err != nil || to == "" {
 		return err
 	}

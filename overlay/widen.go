@@ -2,8 +2,6 @@ package overlay
 
 import (
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // allowed calls f while the owner has more rights on an object of the upper than
@@ -14,15 +12,10 @@ func (fs *FS) allowed(dirfd int, name *byte, more uint32, f func() error) error 
 
 // allowedTo is allowed where f moves the object to the name to in the directory todir.
 func (fs *FS) allowedTo(dirfd int, name *byte, todir int, to *byte, more uint32, f func() error) error {
-	fd := dirfd
-	if name != &dotName[0] { // to look "." up would take a right too
-		var err error
-		if fd, err = fs.openAt(dirfd, name, openPin, 0); err != nil {
-			return err
-		}
-		defer unix.Close(fd)
+	if name == &dotName[0] { // to look "." up would take a right too
+		return fs.allowedOn(dirTarget(dirfd), todir, to, more, f)
 	}
-	return fs.allowedOn(target{fd: fd, path: true, dirfd: dirfd, name: name}, todir, to, more, f)
+	return fs.withPin(dirfd, name, func(o target, _ *sysStat) error { return fs.allowedOn(o, todir, to, more, f) })
 }
 
 // allowedOn is allowedTo for an object that is open.
