@@ -135,7 +135,10 @@ func (fs *FS) buildBelow(d *node, s *stack) {
 	defer b.building.Store(false)
 	b.lookups.Store(0)
 	fs.setBelow(d, nil)
-	index := &belowIndex{epoch: fs.epoch.Load(), first: map[uint64]uint8{}}
+	index := &belowIndex{epoch: s.epoch, first: map[uint64]uint8{}}
+	if s.steady {
+		index.epoch = fs.epoch.Load()
+	}
 	index.checked.Store(fs.belows.clock())
 	var err error
 	index.ctimes, err = fs.lowerTimes(d, s)
@@ -148,6 +151,9 @@ func (fs *FS) buildBelow(d *node, s *stack) {
 		}
 	}
 	fs.setBelow(d, index)
+	if d.places.Load() == nil { // removed since: nobody else would give it back
+		fs.setBelow(d, nil)
+	}
 }
 
 // read adds the names of one lower part, in the form that find is given.

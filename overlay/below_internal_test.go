@@ -127,3 +127,69 @@ func TestBelowIndexFull(t *testing.T) {
 		t.Errorf("f has %d bytes, %v", got, err)
 	}
 }
+
+// What a refresh made visible is not hidden by an index of the layers from before it.
+func TestIndexFromBeforeRefresh(t *testing.T) {
+	fs := openThree(t)
+	for i, layer := range fs.layers {
+		if i != 1 {
+			if err := os.Mkdir(layer.path+"/d", 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var a, dir Attr
+	id := lookupRoot(t, fs, "d").ID
+	n, err := fs.node(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := fs.stackOf(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(fs.layers[1].path+"/d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(fs.layers[1].path+"/d/x", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	for n.dir.below.index.Load() == nil && t.Context().Err() == nil { // until what it is of is old enough
+		fs.buildBelow(n, old)
+	}
+	if _, err := fs.Lookup(blocking, id, []byte("x"), &a, &dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// An index of a directory that went while it was made does not count.
+func TestIndexOfRemoved(t *testing.T) {
+	fs := openThree(t)
+	for _, layer := range fs.layers[1:] {
+		if err := os.Mkdir(layer.path+"/d", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(layer.path+"/d/x", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := fs.node(lookupRoot(t, fs, "d").ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := fs.stackOf(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n.dir.below.index.Load() == nil && t.Context().Err() == nil { // until what it is of is old enough
+		fs.buildBelow(n, s)
+	}
+	fs.forget(n)
+	fs.buildBelow(n, s)
+	if got := fs.belows.names.Load(); got != 0 {
+		t.Errorf("%d names are counted", got)
+	}
+}

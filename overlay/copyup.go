@@ -107,19 +107,24 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	if err := sysStatAt(work, tmp, &copied); err != nil {
 		return err
 	}
-	found := fs.identity(0, &copied)
+	found, hidden := fs.identity(0, &copied), fs.hidden.get(n.id)
 	if !marked {
 		fs.keepOrigin(found, n.id)
 	}
+	var err error
 	if st.nlink > 1 && !n.isDir() {
-		links := int32(st.nlink) - fs.hidden.get(n.id)
+		links := int32(st.nlink) - hidden
 		defer countNote{n.id, true, links, links - 1}.make(fs, d, cString(p.name))()
-		if err := fs.addIndex(n, work, tmp, st); err != nil {
-			return err
-		}
+		err = fs.addIndex(n, work, tmp, st)
 	}
-	if err := fs.putInUpper(d, work, tmp, cString(p.name)); err != nil {
-		fs.dropIndex(n)
+	if err == nil {
+		err = fs.putInUpper(d, work, tmp, cString(p.name))
+	}
+	if err != nil {
+		fs.dropIndex(n, hidden)
+		if !marked {
+			fs.dropOrigin(found)
+		}
 		return err
 	}
 	fs.nowUp(n, p, found)
@@ -142,14 +147,17 @@ func (fs *FS) stillThere(n *node, p *place) error {
 	return nil
 }
 
-// dropIndex takes back what addIndex did.
-func (fs *FS) dropIndex(n *node) {
+// dropIndex takes back what addIndex did; hidden is what was counted before.
+func (fs *FS) dropIndex(n *node, hidden int32) {
 	if !fs.indexed.has(n.id) {
 		return
 	}
 	fs.unname(n, fs.index, []byte(indexName(n.id)))
-	n.linkDelta.Store(0)
 	fs.unindex(n)
+	n.linkDelta.Store(-hidden)
+	if fs.keepCount(n.id, hidden) != nil {
+		n.miscounted.Store(true)
+	}
 }
 
 // nowUp makes the node stand for the copy.

@@ -25,6 +25,9 @@ func (fs *FS) openData(n *node, write bool, st *sysStat) (f *openFile, fresh boo
 		return err
 	})
 	fs.tallies.opened.Add(1)
+	if n.places.Load() == nil { // who removed it may have emptied the slot before
+		n.file.drop()
+	}
 	return f, true, err
 }
 
@@ -93,6 +96,7 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 // and the server may have to open it anew for that. ESTALE says that the place is
 // another object's: no error of opening that one is this one's.
 func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd int, err error) {
+	fd = -1
 	need := uint32(0o400)
 	if flags == openWrite {
 		need = 0o600
@@ -111,6 +115,9 @@ func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd
 		}
 		return err
 	})
+	if err != nil && fd >= 0 { // its mode could not be put back
+		unix.Close(fd)
+	}
 	return fd, gone(err)
 }
 

@@ -20,12 +20,21 @@ type found struct {
 	changes uint32
 }
 
-// find looks a name up in a directory's layers, from the top.
+// find looks a name up in a directory's layers, from the top. It does so again where the
+// directory came to hold whiteouts meanwhile: what was found can be one.
 func (fs *FS) find(d *node, name *byte, f *found) error {
-	s, err := fs.stackOf(d)
-	if err != nil {
-		return err
+	for {
+		s, err := fs.stackOf(d)
+		if err != nil {
+			return err
+		}
+		if err = fs.findFrom(d, s, name, f); d.dir.stack.Load() == s {
+			return err
+		}
 	}
+}
+
+func (fs *FS) findFrom(d *node, s *stack, name *byte, f *found) error {
 	f.whiteout, f.silly = false, false
 	first := 0 // of the lower layers that can have the name
 	for i := range s.parts {
@@ -183,7 +192,10 @@ func (fs *FS) meetKnown(c Caller, n, d *node, name []byte, f *found, locked bool
 	if err != nil {
 		return nil, err
 	}
-	return n, fs.follow(n, f)
+	if err = fs.follow(n, f); err == syscall.ESTALE && !locked {
+		err = errReplaced // the last name went
+	}
+	return n, err
 }
 
 // idOf gives the ID that clients know what was found by.
@@ -216,7 +228,7 @@ func (fs *FS) greet(c Caller, d *node, name []byte, f *found, locked bool) (*nod
 		err := fs.introduce(n, d, name, f)
 		fs.sweep()
 		if err == nil && f.layer != 0 && !locked && fs.metTooLate(n, d, name, f) {
-			fs.forget(n)
+			fs.retract(n, d, name, f.layer)
 			err = errReplaced
 		}
 		return n, err
@@ -248,8 +260,8 @@ func (fs *FS) introduce(n, d *node, name []byte, f *found) error {
 	return err
 }
 
-// metTooLate reports whether a name that was found in a lower layer was removed since,
-// and its object forgotten: it must not come back.
+// metTooLate reports whether a name that was found in a lower layer was removed since:
+// it must not come back.
 func (fs *FS) metTooLate(n, d *node, name []byte, f *found) bool {
 	if fs.stillBelow(d, name, f.layer) {
 		return false
@@ -283,11 +295,11 @@ func (fs *FS) meetAgain(c Caller, n, d *node, name []byte, f *found, locked bool
 		}
 		defer d.mu.Unlock()
 		var cn cName
-		was := f.st.ino
+		was := fs.identity(f.layer, &f.st)
 		if err := fs.find(d, cn.set(name), f); err != nil {
 			return err
 		}
-		if f.st.ino != was {
+		if fs.identity(f.layer, &f.st) != was {
 			return errReplaced
 		}
 	}

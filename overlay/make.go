@@ -91,6 +91,17 @@ func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr,
 	if err != nil {
 		return err
 	}
+	for range maxRetries {
+		err = fs.tryCreate(c, dir, name, how, child, w)
+		if err != syscall.ENOENT { // else what had the name was removed since
+			break
+		}
+	}
+	return err
+}
+
+// tryCreate gives ENOENT where a file that has the name is removed before it is met.
+func (fs *FS) tryCreate(c Caller, dir ID, name []byte, how *CreateHow, child *Attr, w *Change) error {
 	in, err := fs.change(c, dir, w)
 	if err != nil {
 		return err
@@ -101,7 +112,10 @@ func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr,
 	if err != syscall.EEXIST || how.Mode == Guarded {
 		return err
 	}
-	return fs.reuse(c, in.node, name, how, &s, child)
+	if err = fs.reuse(c, in.node, name, how, &s, child); err == syscall.ESTALE {
+		err = syscall.ENOENT
+	}
+	return err
 }
 
 // createAttr gives the attributes that a new file gets.

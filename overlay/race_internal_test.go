@@ -2,11 +2,13 @@ package overlay
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // open opens an overlay with one lower directory that holds the given files.
@@ -299,5 +301,212 @@ func mustMove(t *testing.T, fs *FS, from, to string) {
 	var w, w2 Change
 	if err := fs.Rename(blocking, fs.Root(), []byte(from), fs.Root(), []byte(to), &w, &w2); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func mustRemove(t *testing.T, fs *FS, name string) {
+	t.Helper()
+	var w Change
+	if err := fs.Remove(blocking, fs.Root(), []byte(name), &w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustGreet meets a name in a lower layer as far as its node is made, but it was not looked
+// yet whether the name is still there.
+func mustGreet(t *testing.T, fs *FS, name string) (*node, *found) {
+	t.Helper()
+	var f found
+	if err := errors.Join(fs.find(fs.root, cBytes([]byte(name)), &f), fs.identify(fs.root, []byte(name), &f)); err != nil {
+		t.Fatal(err)
+	}
+	n, made := fs.nodes.intern(f.id, f.st.typ(), newPlace(fs.root, []byte(name), f.layer), true, func() bool { return true })
+	if !made {
+		t.Fatalf("%s is known", name)
+	}
+	if err := fs.introduce(n, fs.root, []byte(name), &f); err != nil {
+		t.Fatal(err)
+	}
+	return n, &f
+}
+
+// Who met a lower file while it lost one of its names, or was copied up, does not forget the
+// file.
+func TestMeetTooLate(t *testing.T) {
+	meanwhile := map[string]func(t *testing.T, fs *FS, n *node){
+		"another name is removed": func(t *testing.T, fs *FS, n *node) {
+			if got := lookupRoot(t, fs, "b").ID; got != n.id {
+				t.Fatalf("b is %v, a %v", got, n.id)
+			}
+			if err := fs.whiteoutAt(fs.root.dir.stack.Load().parts[0].dir.p.Load().fd, cString("a\x00")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"it is renamed": func(t *testing.T, fs *FS, n *node) { mustMove(t, fs, "a", "c") },
+		"it is copied up": func(t *testing.T, fs *FS, n *node) {
+			var w Change
+			if err := fs.Write(blocking, n.id, []byte("new"), 0, Unstable, &w); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for name, change := range meanwhile {
+		t.Run(name, func(t *testing.T) {
+			fs := openOver(t, "a")
+			lower := fs.layers[1].path
+			if err := os.Link(lower+"/a", lower+"/b"); err != nil {
+				t.Fatal(err)
+			}
+			n, f := mustGreet(t, fs, "a")
+			change(t, fs, n)
+			fs.retract(n, fs.root, []byte("a"), f.layer) // as if metTooLate had seen half of it
+			var a Attr
+			if err := fs.Getattr(n.id, &a); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A name that lower layers have is gone when it is removed, for who looks and lists meanwhile
+// too, and not a whiteout.
+func TestFirstWhiteoutBesideLookup(t *testing.T) {
+	fs := openOver(t)
+	lower := fs.layers[1].path
+	for i := range 300 {
+		name := fmt.Sprint("d", i)
+		if err := errors.Join(os.Mkdir(lower+"/"+name, 0o755), os.WriteFile(lower+"/"+name+"/x", nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		dir := lookupRoot(t, fs, name).ID
+		var x, d Attr
+		var w Change
+		if err := fs.Setattr(blocking, dir, &SetAttr{SetMode: true, Mode: 0o755}, &w); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs.Lookup(blocking, dir, []byte("x"), &x, &d); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				var a, d Attr
+				for {
+					if _, err := fs.Lookup(blocking, dir, []byte("x"), &a, &d); err != nil {
+						return
+					}
+					if a.ID != x.ID {
+						t.Errorf("%s/x is %+v, was %v", name, a, x.ID)
+					}
+				}
+			})
+			wg.Go(func() {
+				var d Attr
+				for range 20 {
+					_, err := fs.Readdir(blocking, dir, 0, false, &d, func(e *DirEntry) bool {
+						if string(e.Name) == "x" && e.Fileid != x.ID.Fileid {
+							t.Errorf("%s/x is listed as %x, was %v", name, e.Fileid, x.ID)
+						}
+						return true
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		if err := fs.Remove(blocking, dir, []byte("x"), &w); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+	}
+}
+
+// A file that is there or not is made or met by CREATE.
+func TestCreateBesideRemoval(t *testing.T) {
+	fs := openOver(t)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 4000 {
+				var a Attr
+				var w Change
+				if err := fs.Create(blocking, fs.Root(), []byte("f"), &CreateHow{Attr: SetAttr{SetSize: true}}, &a, &w); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 4000 {
+			var w Change
+			_ = fs.Remove(blocking, fs.Root(), []byte("f"), &w)
+		}
+	})
+	wg.Wait()
+}
+
+// A name that goes while it is looked up is there or not, the last of a copied-up file too.
+func TestLookupBesideRemovalOfLastName(t *testing.T) {
+	fs := openOver(t)
+	lower := fs.layers[1].path
+	for i := range 1000 {
+		a, b := fmt.Sprint("a", i), fmt.Sprint("b", i)
+		if err := errors.Join(os.WriteFile(lower+"/"+a, nil, 0o644), os.Link(lower+"/"+a, lower+"/"+b)); err != nil {
+			t.Fatal(err)
+		}
+		var w Change
+		if err := fs.Setattr(blocking, lookupRoot(t, fs, a).ID, &SetAttr{SetMode: true, Mode: 0o600}, &w); err != nil {
+			t.Fatal(err)
+		}
+		mustRemove(t, fs, a)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				var x, d Attr
+				var err error
+				for err == nil {
+					_, err = fs.Lookup(blocking, fs.Root(), []byte(b), &x, &d)
+				}
+				if err != syscall.ENOENT {
+					t.Error(err)
+				}
+			})
+		}
+		mustRemove(t, fs, b)
+		wg.Wait()
+	}
+}
+
+// A name below a directory that is not in the upper is none to link from: the directory is
+// not copied up under the lock of the other.
+func TestLinkFromLowerName(t *testing.T) {
+	fs := openOver(t)
+	lower := fs.layers[1].path
+	if err := errors.Join(os.Mkdir(lower+"/d", 0o755), os.WriteFile(lower+"/d/f", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	dir := lookupRoot(t, fs, "d").ID
+	var a, d Attr
+	if _, err := fs.Lookup(blocking, dir, []byte("f"), &a, &d); err != nil {
+		t.Fatal(err)
+	}
+	n, err := fs.node(a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := make(chan error)
+	go func() {
+		var st sysStat
+		var w Change
+		linked <- fs.linkFrom(blocking, n, n.places.Load(), fs.Root(), []byte("new"), &st, &w)
+	}()
+	select {
+	case err := <-linked:
+		if err != syscall.ESTALE {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("deadlock")
 	}
 }

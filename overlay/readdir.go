@@ -117,13 +117,21 @@ func (fs *FS) listDir(dirfd int, f func(dirfd int, ino uint64, typ uint8, name [
 	return fs.readDirents(fd, func(ino uint64, typ uint8, name []byte) error { return f(dirfd, ino, typ, name) })
 }
 
-// list reads a directory's merged names.
+// list reads a directory's merged names, anew where it came to hold whiteouts meanwhile.
 func (fs *FS) list(d *node) (*listing, error) {
-	l := &listing{version: d.dir.version.Load()}
-	s, err := fs.stackOf(d)
-	if err != nil {
-		return nil, err
+	for {
+		s, err := fs.stackOf(d)
+		if err != nil {
+			return nil, err
+		}
+		if l, err := fs.listFrom(d, s); d.dir.stack.Load() == s {
+			return l, err
+		}
 	}
+}
+
+func (fs *FS) listFrom(d *node, s *stack) (*listing, error) {
+	l := &listing{version: d.dir.version.Load()}
 	m := merger{fs: fs, to: fs.gathers.get()}
 	defer fs.gathers.put(m.to)
 	for i := range s.parts {

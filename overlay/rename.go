@@ -411,6 +411,9 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 // locked, so that what is linked is the object, and the object, so that nobody takes the
 // name that is linked for its last.
 func (fs *FS) linkFrom(c Caller, n *node, from *place, dir ID, name []byte, st *sysStat, w *Change) error {
+	if from.layer != 0 { // of a name that is below still, the directory need not be in the upper
+		return syscall.ESTALE
+	}
 	in, unlock, err := fs.changeBeside(c, from, dir, w)
 	if err != nil {
 		return err

@@ -206,6 +206,27 @@ func (fs *FS) unname(n, parent *node, name []byte) {
 	fs.journal.compact()
 }
 
+// retract forgets a name of n that was found in a lower layer too early. The object can have
+// other names by now, and that one too, in the upper.
+func (fs *FS) retract(n, parent *node, name []byte, layer int) {
+	for {
+		old := n.places.Load()
+		if p := old.find(parent, name); p == nil || p.layer != layer {
+			return
+		}
+		if n.places.CompareAndSwap(old, old.without(parent, name)) {
+			break
+		}
+	}
+	fs.nodes.orphan(parent)
+	fs.journal.write(func() (record, int) {
+		if n.hasPlace(parent, name) != nil { // again, and written perhaps
+			return record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name}, 0
+		}
+		return record{op: recUnname, typ: n.typ, id: n.id, other: parent.id, name: name}, -1
+	})
+}
+
 // forget forgets an object that is gone. The journal does first: who would load the node
 // sees that.
 func (fs *FS) forget(n *node) {
@@ -254,8 +275,15 @@ func (fs *FS) keptOrigin(found ID) (id ID, ok bool, err error) {
 // forgetOrigin forgets the inode of an object that is gone: its number can come back.
 func (fs *FS) forgetOrigin(n *node) {
 	found := n.behind()
-	fs.origins.forget(found)
 	if found != n.id && !n.isRegular() && !n.isDir() {
-		fs.journal.write(func() (record, int) { return record{op: recGone, id: found}, -1 })
+		fs.dropOrigin(found)
+	} else {
+		fs.origins.forget(found)
 	}
+}
+
+// dropOrigin takes back what keepOrigin did.
+func (fs *FS) dropOrigin(found ID) {
+	fs.origins.forget(found)
+	fs.journal.write(func() (record, int) { return record{op: recGone, id: found}, -1 })
 }

@@ -185,14 +185,11 @@ func (t target) readlink(p []byte) (int, error) {
 }
 
 func (t target) chmod(mode uint32) error {
-	if t.path { // fd is the object, whatever the name has come to stand for
-		return unix.Fchmod(t.fd, mode)
-	}
-	return unix.Fchmodat(t.dirfd, goString(t.name), mode, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.Fchmod(t.fd, mode) // it is the object, whatever the name has come to stand for
 }
 
 func (t target) chown(uid, gid int) error {
-	return unix.Fchownat(t.dirfd, goString(t.name), uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.Fchown(t.fd, uid, gid)
 }
 
 func (t target) utimes(atime, mtime unix.Timespec) error {
