@@ -57,9 +57,6 @@ func (fs *FS) nextCount(n *node) countNote {
 		count := fs.hidden.get(n.id)
 		return countNote{n.id, false, count, count + 1}
 	}
-	if n.hasPlace(fs.index, []byte(indexName(n.id))) == nil { // who met it first is about to
-		_ = fs.attachIndex(n)
-	}
 	links := n.linkDelta.Load() + 1
 	return countNote{n.id, true, links, links - 1}
 }

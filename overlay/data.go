@@ -60,7 +60,7 @@ func (fs *FS) openPlace(n *node, p *place, write bool, st *sysStat) (*openFile, 
 		flags = openWrite
 	}
 	fd, err := fs.openAt(dir.fd, name, flags, 0)
-	if err != nil { // it may be forbidden, or be that of what has the name now
+	if err != nil { // the mode may forbid it, or the name be another object's by now
 		fd, err = fs.openOwned(n, p, dir.fd, name, flags)
 	}
 	if err != nil {
@@ -91,8 +91,8 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 	return fs.files.put(&n.file, fd, false), nil
 }
 
-// openOwned opens a file that the mode may forbid its owner to open. NFS has no
-// open: a client that opened a file before it became 0444 goes on to write to it,
+// openOwned opens a file that could not just be opened: the mode may forbid it to its
+// owner, or the name have gone to another object. NFS has no open: a client that opened a file before it became 0444 goes on to write to it,
 // and the server may have to open it anew for that. ESTALE says that the place is
 // another object's: no error of opening that one is this one's.
 func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd int, err error) {

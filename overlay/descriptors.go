@@ -53,12 +53,9 @@ func (s *fileSlot) acquire() *openFile {
 	}
 }
 
-// take empties the slot and gives its descriptor with the cache's reference, or nil.
-func (s *fileSlot) take() *openFile { return s.p.Swap(nil) }
-
 // drop empties the slot.
 func (s *fileSlot) drop() {
-	if f := s.take(); f != nil {
+	if f := s.p.Swap(nil); f != nil {
 		f.release()
 	}
 }

@@ -191,10 +191,10 @@
 //
 // # Concurrency
 //
-// A node's mu is held while the object is changed, a directory's also while names in it
-// change: parents before children, and two directories in the order that Rename says.
+// A node's mu is held while the object is changed, gets a name by LINK or loses one for
+// good, a directory's also while names in it change: parents before children, and two directories in the order that Rename says.
 // Of a lower file with several names one at a time goes from view, or is copied up, whatever
-// directory it is in, since all change one count (FS.counts, between the two).
+// directory it is in, since all change one count (FS.counts, after the object's mu).
 // Look-ups and reads take no lock but the node table's; what is met for the first time or
 // made, renamed and removed is written to the journal under a lock of its own, in memory.
 // What a listing meets for the first time is written there and gets no node; who makes one of

@@ -59,9 +59,9 @@ type FS struct {
 	refreshing sync.Mutex
 	// refreshed is when the last one ended; nil before that, and during one.
 	refreshed atomic.Pointer[Time]
-	// moving is held by renames from one directory into another, so that the
-	// tree's shape is steady while they lock two directories. Over lower layers it is
-	// held by all, so that an intent's paths are good until its end.
+	// moving is held by renames from one directory into another, and by links while they
+	// lock two, so that the tree's shape is steady meanwhile. Over lower layers all renames
+	// hold it, so that an intent's paths are good until its end.
 	moving sync.Mutex
 
 	tmp      atomic.Uint64 // names in the work directory

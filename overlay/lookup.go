@@ -322,7 +322,7 @@ func (fs *FS) attachLinks(n *node) error {
 	if !fs.marked || n.isDir() {
 		return nil
 	}
-	// Others know the object already, and can take a name from it: they count in turn.
+	// A node of the object that was just forgotten may still have the counts.
 	defer fs.counts.lock(n.id.Fileid)()
 	if fs.indexed.has(n.id) {
 		return fs.attachIndex(n)
@@ -341,10 +341,11 @@ func (fs *FS) attachIndex(n *node) error {
 		return err
 	}
 	defer dir.release()
-	links, err := fs.readLowerLinks(dir.fd, c.set([]byte(name)))
+	links, found, err := fs.readLowerLinks(dir.fd, c.set([]byte(name)))
 	if err != nil {
 		return err
 	}
+	n.setBehind(found)
 	if links == 0 && !n.isRegular() { // which cannot say it itself
 		links = fs.hidden.get(n.id)
 	}

@@ -31,6 +31,27 @@ func (fs *FS) change(c Caller, dir ID, w *Change) (*names, error) {
 	if err != nil {
 		return nil, err
 	}
+	return fs.changeLocked(c, d, w)
+}
+
+// changeRaised is change for who holds another directory's lock, which to copy this one up
+// could take: errLowered says that it has to be.
+func (fs *FS) changeRaised(c Caller, dir ID, w *Change) (*names, error) {
+	d, err := fs.dirNode(dir)
+	if err != nil {
+		return nil, err
+	}
+	up, err := fs.isUp(d)
+	if err == nil && !up {
+		err = errLowered
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fs.changeLocked(c, d, w)
+}
+
+func (fs *FS) changeLocked(c Caller, d *node, w *Change) (*names, error) {
 	if err := acquire(c, &d.mu); err != nil {
 		return nil, err
 	}

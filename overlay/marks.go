@@ -164,18 +164,20 @@ func decodeOrigin(b []byte) (id ID, ok bool) {
 	return ID{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}, true
 }
 
-// readLowerLinks gives how many lower names a copied-up object still has.
-func (fs *FS) readLowerLinks(fd int, name *byte) (int32, error) {
+// readLowerLinks gives how many lower names a copied-up object still has, and which inode it
+// is.
+func (fs *FS) readLowerLinks(fd int, name *byte) (links int32, found ID, err error) {
 	var b [4]byte
 	var n int
-	err := fs.withPin(fd, name, func(o target, _ *sysStat) (err error) {
+	err = fs.withPin(fd, name, func(o target, st *sysStat) (err error) {
+		found = fs.identity(0, st)
 		n, _, err = fs.readMark(0, o, markLinks, b[:])
 		return err
 	})
 	if err != nil || n != len(b) {
-		return 0, gone(err)
+		return 0, found, gone(err)
 	}
-	return int32(binary.BigEndian.Uint32(b[:])), nil
+	return int32(binary.BigEndian.Uint32(b[:])), found, nil
 }
 
 func writeLowerLinks(fd int, name *byte, links int32) error {

@@ -23,11 +23,13 @@ type node struct {
 	// loose says that places come from the journal and their layers are unknown, or that it
 	// is not known yet what the index says of the links.
 	loose atomic.Bool
-	// settling is held while it is found out where the places are, which who is at another
+	// settling is held while it is found out where the places are and what the index says of
+	// the links, which who is at another
 	// object can want while it holds that one's mu. No mu is taken under it.
 	settling sync.Mutex
-	// mu is held while the object is changed, for a directory also while names
-	// in it change, so that wcc_data is true.
+	// mu is held while the object is changed, linked, or loses a name, so that it is known
+	// which is the last; for a directory also while names in it change, so that wcc_data is
+	// true.
 	mu sync.Mutex
 	// dir is what only a directory has.
 	dir *dirState

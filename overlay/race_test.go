@@ -161,6 +161,101 @@ func TestStackBesideRename(t *testing.T) {
 	wg.Wait()
 }
 
+// A directory over lower layers is not taken for empty while one above it is moved and the
+// layers are looked at anew.
+func TestRmdirBesideRenameAbove(t *testing.T) {
+	tr := newTree(t, 1)
+	mustWrite(t, tr.options.Lowers[0]+"/a/b/c/f", "lower")
+	tr.open()
+	b, c := tr.walk("a", "b").ID, tr.walk("a", "b", "c").ID
+	tr.create(c, "new", "")
+	tr.remove(c, "new")
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer stop.Store(true)
+		for range 1000 {
+			tr.mustRename(tr.Root(), "a", tr.Root(), "moved")
+			tr.mustRename(tr.Root(), "moved", tr.Root(), "a")
+		}
+	})
+	wg.Go(func() {
+		for !stop.Load() {
+			tr.mustRefresh()
+		}
+	})
+	for !stop.Load() && !t.Failed() {
+		var w overlay.Change
+		wantErr(t, tr.Rmdir(worker, b, []byte("c"), &w), syscall.ENOTEMPTY)
+		if got := tr.list(c); !slices.Equal(got, []string{"f"}) {
+			t.Errorf("it holds %q", got)
+		}
+	}
+	wg.Wait()
+}
+
+// LINK and RENAME out of a directory whose copy is removed behind the server end.
+func TestMoveBesideRemovalBehind(t *testing.T) {
+	calls := map[string]func(tr *tree, dir overlay.ID){
+		"link": func(tr *tree, dir overlay.ID) {
+			var a, d overlay.Attr
+			var w overlay.Change
+			if _, err := tr.Lookup(worker, dir, []byte("f"), &a, &d); err == nil {
+				_, _ = tr.Link(worker, a.ID, tr.Root(), []byte("new"), &d, &w)
+			}
+		},
+		"rename": func(tr *tree, dir overlay.ID) {
+			var w, w2 overlay.Change
+			_ = tr.Rename(worker, dir, []byte("f"), tr.Root(), []byte("new"), &w, &w2)
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree(t, 1)
+			tr.spoilt = true // by what is done behind it
+			mustWrite(t, tr.options.Lowers[0]+"/dir/f", "lower")
+			tr.open()
+			dir := tr.walk("dir").ID
+			var stop atomic.Bool
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for !stop.Load() {
+					_ = os.RemoveAll(tr.options.Upper + "/dir")
+					tr.mustRefresh()
+				}
+			})
+			tr.soon(func() {
+				for range 2000 {
+					var w overlay.Change
+					call(tr, dir)
+					_ = tr.Remove(worker, tr.Root(), []byte("new"), &w)
+				}
+			})
+			stop.Store(true)
+			wg.Wait()
+		})
+	}
+}
+
+// A copied-up file of which only lower names are left gets a name by its handle, after a
+// restart too.
+func TestLinkOfIndexed(t *testing.T) {
+	tr := newTree(t, 1)
+	lower := tr.options.Lowers[0]
+	mustWrite(t, lower+"/a", "lower")
+	mustLink(t, lower+"/a", lower+"/b")
+	tr.open()
+	f := tr.walk("a").ID
+	tr.write(f, "LOWER")
+	tr.walk("b")
+	tr.remove(tr.Root(), "a")
+	tr.reopen()
+	tr.linkTo(f, tr.Root(), "c")
+	if got := tr.walk("c"); got.ID != f || got.Nlink != 2 || tr.read(f) != "LOWER" {
+		t.Errorf("it is %+v, %q", got, tr.read(f))
+	}
+}
+
 // What is read after a copy-up's write returned is what was written, whoever
 // opened the lower file meanwhile.
 func TestReadBesideCopyUp(t *testing.T) {
@@ -340,10 +435,16 @@ func TestConcurrentChanges(t *testing.T) {
 // storm makes random changes from several goroutines, in bounded time.
 func (tr *tree) storm() {
 	tr.t.Helper()
+	tr.soon(tr.changeMuch)
+}
+
+// soon calls f, which ends unless there is a deadlock.
+func (tr *tree) soon(f func()) {
+	tr.t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tr.changeMuch()
+		f()
 	}()
 	select {
 	case <-done:
@@ -505,9 +606,9 @@ func TestRaiseBesideRename(t *testing.T) {
 	tr := newTree(t, 1)
 	const files = 300
 	lower := tr.options.Lowers[0]
+	mustMkdir(t, lower+"/e")
 	for i := range files {
 		mustWrite(t, fmt.Sprint(lower, "/d/a", i), "lower")
-		mustMkdir(t, lower+"/e")
 		mustLink(t, fmt.Sprint(lower, "/d/a", i), fmt.Sprint(lower, "/e/b", i))
 	}
 	tr.open()

@@ -81,8 +81,8 @@ func (fs *FS) raiseName(c Caller, d, n *node, name []byte) error {
 	return nil
 }
 
-// linkCopy gives an object in the upper one more name, of the index's if it is there: that
-// does not go to another object meanwhile.
+// linkCopy gives an object in the upper one more name. It links the index's where there is
+// one: that name never goes to another object.
 func (fs *FS) linkCopy(n *node, dirfd int, name *byte) error {
 	var st sysStat
 	if fs.indexed.has(n.id) {

@@ -27,7 +27,7 @@ func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 		return err
 	}
 	defer n.mu.Unlock()
-	if err := fs.recount(in.node, n, name, &f); err != nil {
+	if err := fs.lookAgain(in.node, n, name, &f); err != nil {
 		return err
 	}
 	if f.silly {
@@ -39,9 +39,10 @@ func (fs *FS) Remove(c Caller, dir ID, name []byte, w *Change) error {
 	return in.remove(n, name, &f)
 }
 
-// recount looks again at what a name stands for that an object, whose lock the caller has,
-// is about to lose: other names may have come and gone since it was found.
-func (fs *FS) recount(d, n *node, name []byte, f *found) error {
+// lookAgain finds a name anew that n, whose mu the caller holds, is about to lose: while he
+// waited for it n may have got or lost names. One with a single name, on disk and among its
+// places, did not.
+func (fs *FS) lookAgain(d, n *node, name []byte, f *found) error {
 	if p := n.places.Load(); n.isDir() || f.st.nlink == 1 && p != nil && p.next == nil {
 		return nil
 	}

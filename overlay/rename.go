@@ -1,6 +1,9 @@
 package overlay
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // Rename moves an object from one name to another and replaces what has that
 // name.
@@ -11,7 +14,7 @@ func (fs *FS) Rename(c Caller, from ID, fromName []byte, to ID, toName []byte, w
 	if err != nil {
 		return err
 	}
-	err = fs.tryRename(c, from, fromName, to, toName, wfrom, wto)
+	err = whileLowered(func() error { return fs.tryRename(c, from, fromName, to, toName, wfrom, wto) })
 	if err == syscall.ENOENT && fs.hidBefore(from, to, toName) {
 		return nil
 	}
@@ -80,8 +83,23 @@ func (fs *FS) readyToDisplace(c Caller, d *node, name []byte, n, dst *node, toNa
 	return fs.raiseName(c, dst, old, toName)
 }
 
-// changeTwo locks the directories of a rename, for who holds fs.moving where they are
-// two: an ancestor first, else in the order of their numbers.
+// errLowered says that a directory was in the upper and is not any more, behind the server:
+// it has to be copied up again before anything is locked.
+var errLowered = errors.New("directory is not in the upper any more")
+
+// whileLowered calls f, which copies up what it needs there, until it does not give errLowered.
+func whileLowered(f func() error) error {
+	for range maxRetries {
+		if err := f(); err != errLowered {
+			return err
+		}
+	}
+	return syscall.EAGAIN
+}
+
+// changeTwo locks the directories of a rename or a link, for who holds fs.moving where they
+// are two: an ancestor first, else in the order of their numbers. The second can give
+// errLowered: to copy it up could take the first's lock.
 func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
 	if from == to {
 		return fs.changeOne(c, from, wfrom, wto)
@@ -94,7 +112,7 @@ func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *na
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	b, err := fs.change(c, second, w2)
+	b, err := fs.changeRaised(c, second, w2)
 	if err != nil {
 		a.done(w1)
 		return nil, nil, nil, err
@@ -109,7 +127,7 @@ func (fs *FS) changeTwo(c Caller, from, to ID, wfrom, wto *Change) (src, dst *na
 	return b, a, unlock, nil
 }
 
-// changeOne locks the one directory of a rename.
+// changeOne locks the one directory of a rename or a link.
 func (fs *FS) changeOne(c Caller, dir ID, wfrom, wto *Change) (src, dst *names, unlock func(), err error) {
 	in, err := fs.change(c, dir, wfrom)
 	if err != nil {
@@ -176,7 +194,7 @@ func (fs *FS) rename(c Caller, src *names, fromName []byte, dst *names, toName [
 			return err
 		}
 		defer old.mu.Unlock()
-		if err := fs.recount(dst.node, old, toName, &t); err != nil {
+		if err := fs.lookAgain(dst.node, old, toName, &t); err != nil {
 			return err
 		}
 		if slowToFree(&t.st) && !c.MayBlock {
@@ -392,11 +410,13 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 	if name, err = fs.storedNew(c, name); err != nil {
 		return false, err
 	}
-	if _, err := fs.changeableDir(c, dir); err != nil { // copied up before anything is locked
-		return false, err
-	}
 	var st sysStat
-	err = n.tryPlaces(func(p *place) error { return fs.linkFrom(c, n, p, dir, name, &st, w) })
+	err = whileLowered(func() error {
+		if _, err := fs.changeableDir(c, dir); err != nil { // copied up before anything is locked
+			return err
+		}
+		return n.tryPlaces(func(p *place) error { return fs.linkFrom(c, n, p, dir, name, &st, w) })
+	})
 	if err != nil {
 		return false, err
 	}
@@ -411,7 +431,9 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 // locked, so that what is linked is the object, and the object, so that nobody takes the
 // name that is linked for its last.
 func (fs *FS) linkFrom(c Caller, n *node, from *place, dir ID, name []byte, st *sysStat, w *Change) error {
-	if from.layer != 0 { // of a name that is below still, the directory need not be in the upper
+	if up, err := fs.isUp(from.parent); err != nil {
+		return err
+	} else if !up || from.layer != 0 { // it is no name to link, and would have its directory copied up
 		return syscall.ESTALE
 	}
 	in, unlock, err := fs.changeBeside(c, from, dir, w)

@@ -181,7 +181,10 @@ func (fs *FS) verifyID(n *node, dirfd int, p *place, found ID) error {
 		return nil
 	}
 	id, err := fs.trueID(p.layer, dirfd, cString(p.name), found)
-	if err != nil || id != n.id {
+	if err != nil {
+		return err
+	}
+	if id != n.id {
 		return syscall.ESTALE
 	}
 	if p.layer == 0 { // else it was copied up meanwhile

@@ -61,7 +61,7 @@ func (y *youngFiles) closeAll() {
 func isYoung(gen uint64) bool { return gen != 0 && gen > uint64(time.Now().Add(-clockTick).UnixNano()) }
 
 // pinYoung holds an object that is about to lose a name, its last perhaps, in the tick of its
-// birth.
+// birth. What cannot be opened is not held: the removal is worth more.
 func (fs *FS) pinYoung(n *node, dirfd int, name *byte, st *sysStat) {
 	if !isYoung(st.gen) {
 		return
