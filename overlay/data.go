@@ -92,9 +92,10 @@ func (fs *FS) putLower(n *node, fd int) (*openFile, error) {
 }
 
 // openOwned opens a file that could not just be opened: the mode may forbid it to its
-// owner, or the name have gone to another object. NFS has no open: a client that opened a file before it became 0444 goes on to write to it,
-// and the server may have to open it anew for that. ESTALE says that the place is
-// another object's: no error of opening that one is this one's.
+// owner, or the name have gone to another object. NFS has no open: a client that opened a
+// file before it became 0444 goes on to write to it, and the server may have to open it anew
+// for that. ESTALE says that the place is another object's: no error of opening that one is
+// this one's.
 func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd int, err error) {
 	fd = -1
 	need := uint32(0o400)

@@ -192,7 +192,9 @@
 // # Concurrency
 //
 // A node's mu is held while the object is changed, gets a name by LINK or loses one for
-// good, a directory's also while names in it change: parents before children, and two directories in the order that Rename says.
+// good, a directory's also while names in it change: parents before children, and two
+// directories in the order that changeTwo says. So who changes the names of a directory can
+// have to wait for a WRITE to the file that is about to lose one.
 // Of a lower file with several names one at a time goes from view, or is copied up, whatever
 // directory it is in, since all change one count (FS.counts, after the object's mu).
 // Look-ups and reads take no lock but the node table's; what is met for the first time or

@@ -24,8 +24,8 @@ type node struct {
 	// is not known yet what the index says of the links.
 	loose atomic.Bool
 	// settling is held while it is found out where the places are and what the index says of
-	// the links, which who is at another
-	// object can want while it holds that one's mu. No mu is taken under it.
+	// the links, which who is at another object can want while it holds that one's mu. No mu
+	// is taken under it.
 	settling sync.Mutex
 	// mu is held while the object is changed, linked, or loses a name, so that it is known
 	// which is the last; for a directory also while names in it change, so that wcc_data is

@@ -100,37 +100,42 @@ func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 
 // look finds out the attributes of what a name stands for, and makes its handle good.
 func (p *pager) look(name []byte) error {
-	fs, d := p.fs, p.d
-	var cn cName
 	var f found
-	err := fs.find(d, cn.set(name), &f)
-	if err == nil {
-		err = fs.identify(d, name, &f)
-	}
-	var n *node
-	switch {
-	case err == syscall.ESTALE:
-		err = errReplaced
-	case err == nil:
-		n = fs.nodes.get(f.id)
-		if n == nil && fs.note(d, name, &f) {
-			fs.show(f.id, &f.st, -fs.hidden.get(f.id), &p.attr)
-			return nil
-		}
-		if n == nil {
-			n, err = fs.known(f.id)
-		}
-		if err == nil {
-			n, err = fs.meetKnown(p.c, n, d, name, &f, false)
-		}
-	}
+	n, err := p.meetOrNote(name, &f)
 	if err == errReplaced {
-		n, err = fs.lookup(p.c, d, name, &f.st)
+		n, err = p.fs.lookup(p.c, p.d, name, &f.st)
 	}
-	if err == nil {
-		fs.fill(n, &f.st, &p.attr)
+	if err == nil && n != nil {
+		p.fs.fill(n, &f.st, &p.attr)
 	}
 	return err
+}
+
+// meetOrNote gives the node of what a name stands for, or nil where the journal knows the
+// object now and its attributes are found.
+func (p *pager) meetOrNote(name []byte, f *found) (*node, error) {
+	fs, d := p.fs, p.d
+	var cn cName
+	err := fs.find(d, cn.set(name), f)
+	if err == nil {
+		if err = fs.identify(d, name, f); err == syscall.ESTALE {
+			err = errReplaced
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := fs.nodes.get(f.id)
+	if n == nil && fs.note(d, name, f) {
+		fs.show(f.id, &f.st, -fs.hidden.get(f.id), &p.attr)
+		return nil, nil
+	}
+	if n == nil {
+		if n, err = fs.known(f.id); err != nil {
+			return nil, err
+		}
+	}
+	return fs.meetKnown(p.c, n, d, name, f, false)
 }
 
 // note sees to it that the journal knows what was found by its name, and reports whether it does
