@@ -127,6 +127,10 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 		}
 		return err
 	}
+	if st.nlink > 1 && !n.isDir() {
+		n.linkDelta.Store(int32(st.nlink) - hidden - 2) // the names below, less the index's
+		fs.name(n, fs.index, []byte(indexName(n.id)), 0)
+	}
 	fs.nowUp(n, p, found)
 	return nil
 }
@@ -152,9 +156,7 @@ func (fs *FS) dropIndex(n *node, hidden int32) {
 	if !fs.indexed.has(n.id) {
 		return
 	}
-	fs.unname(n, fs.index, []byte(indexName(n.id)))
 	fs.unindex(n)
-	n.linkDelta.Store(-hidden)
 	if fs.keepCount(n.id, hidden) != nil {
 		n.miscounted.Store(true)
 	}
@@ -227,7 +229,8 @@ func (fs *FS) markImpure(d *node, fd int) error {
 	return nil
 }
 
-// addIndex links a copy of a lower file with several names into the index.
+// addIndex links a copy of a lower file with several names into the index. Nobody knows of it
+// before the copy is in its place.
 func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 	index, err := fs.dirFD(fs.index, 0)
 	if err != nil {
@@ -251,8 +254,6 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 	} else if err := fs.keepCount(n.id, links); err != nil {
 		return err
 	}
-	n.linkDelta.Store(links - 1)
-	fs.name(n, fs.index, []byte(name), 0)
 	return nil
 }
 

@@ -113,15 +113,14 @@ func (fs *FS) Create(c Caller, dir ID, name []byte, how *CreateHow, child *Attr,
 		return err
 	}
 	for range maxRetries {
-		err = fs.tryCreate(c, dir, name, how, child, w)
-		if err != syscall.ENOENT { // else what had the name was removed since
-			break
+		if err := fs.tryCreate(c, dir, name, how, child, w); err != errReplaced {
+			return err
 		}
 	}
-	return err
+	return syscall.ESTALE
 }
 
-// tryCreate gives ENOENT where a file that has the name is removed before it is met.
+// tryCreate gives errReplaced where a file that had the name is gone before it gets its size.
 func (fs *FS) tryCreate(c Caller, dir ID, name []byte, how *CreateHow, child *Attr, w *Change) error {
 	in, err := fs.change(c, dir, w)
 	if err != nil {
@@ -129,12 +128,18 @@ func (fs *FS) tryCreate(c Caller, dir ID, name []byte, how *CreateHow, child *At
 	}
 	s := createAttr(how)
 	err = in.makeFile(c, name, &s, child)
-	in.done(w)
 	if err != syscall.EEXIST || how.Mode == Guarded {
+		in.done(w)
 		return err
 	}
-	if err = fs.reuse(c, in.node, name, how, &s, child); err == syscall.ESTALE {
-		err = syscall.ENOENT
+	var f found
+	n, err := fs.lookupLocked(in.node, name, &f)
+	in.done(w)
+	if err != nil {
+		return err
+	}
+	if err = fs.reuse(c, n, &f.st, how, &s, child); err == syscall.ESTALE {
+		err = errReplaced
 	}
 	return err
 }
@@ -238,16 +243,11 @@ func (in *names) born(name []byte, st *sysStat) (*node, error) {
 }
 
 // reuse answers a CREATE of a file that exists.
-func (fs *FS) reuse(c Caller, d *node, name []byte, how *CreateHow, s *SetAttr, child *Attr) error {
-	var st sysStat
-	n, err := fs.lookup(c, d, name, &st)
-	if err != nil {
-		return err
-	}
+func (fs *FS) reuse(c Caller, n *node, st *sysStat, how *CreateHow, s *SetAttr, child *Attr) error {
 	if !n.isRegular() {
 		return syscall.EEXIST
 	}
-	fs.fill(n, &st, child)
+	fs.fill(n, st, child)
 	switch {
 	case how.Mode == Exclusive:
 		if !sameHalf(st.atime, s.Atime) || !sameHalf(st.mtime, s.Mtime) {

@@ -225,7 +225,7 @@ func TestMoveBesideRemovalBehind(t *testing.T) {
 				}
 			})
 			tr.soon(func() {
-				for range 2000 {
+				for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
 					var w overlay.Change
 					call(tr, dir)
 					_ = tr.Remove(worker, tr.Root(), []byte("new"), &w)

@@ -128,7 +128,7 @@ func (n *node) showTrueTimes() {
 	if n.dir == nil {
 		return
 	}
-	if s := n.dir.stack.Load(); s != nil && s.floor != nil {
+	if s := n.dir.stack.Load(); s != nil && s.floor != nil && s.floor.mtime != (Time{}) {
 		next := *s
 		next.floor = &floor{ctime: s.floor.ctime}
 		n.dir.stack.CompareAndSwap(s, &next)

@@ -118,6 +118,9 @@ func (fs *FS) partFrom(n *node, part *stackPart, asked *asked) (*openFile, error
 		f, err = fs.openPart(n, part, p, asked.and(n))
 		return err
 	})
+	if n.places.Load() == nil { // who removed it may have emptied the slot before
+		part.dir.drop()
+	}
 	return f, err
 }
 

@@ -221,7 +221,7 @@ func (fs *FS) retract(n, parent *node, name []byte, layer int) {
 	fs.nodes.orphan(parent)
 	fs.journal.write(func() (record, int) {
 		if n.hasPlace(parent, name) != nil { // again, and written perhaps
-			return record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name}, 0
+			return record{op: recPlace, typ: n.typ, id: n.id, other: parent.id, name: name}, -1
 		}
 		return record{op: recUnname, typ: n.typ, id: n.id, other: parent.id, name: name}, -1
 	})

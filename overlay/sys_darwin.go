@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"cmp"
 	"encoding/binary"
 	"strings"
 	"unsafe"
@@ -170,18 +171,23 @@ func (t target) again(how int) (dirfd int, name *byte, flags int, mode uint32) {
 // readlink reads the symbolic link that t.fd is. Before macOS 13 that takes its name: ESTALE
 // where that is not its own, or was not for a while.
 func (t target) readlink(p []byte) (int, error) {
-	var before, after sysStat
-	if err := sysFstat(t.fd, &before); err != nil {
-		return 0, err
+	for range maxRetries {
+		var before, after sysStat
+		if err := sysFstat(t.fd, &before); err != nil {
+			return 0, err
+		}
+		n, err := sysReadlinkAt(t.dirfd, t.name, p)
+		if err == nil {
+			err = sysStatAt(t.dirfd, t.name, &after)
+		}
+		if err != nil || after.ino != before.ino {
+			return 0, cmp.Or(err, error(unix.ESTALE))
+		}
+		if after.ctime == before.ctime { // else it may have been away
+			return n, nil
+		}
 	}
-	n, err := sysReadlinkAt(t.dirfd, t.name, p)
-	if err == nil {
-		err = sysStatAt(t.dirfd, t.name, &after)
-	}
-	if err == nil && (after.ino != before.ino || after.ctime != before.ctime) {
-		err = unix.ESTALE
-	}
-	return n, err
+	return 0, unix.ESTALE
 }
 
 func (t target) chmod(mode uint32) error {

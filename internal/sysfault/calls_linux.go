@@ -30,6 +30,7 @@ var kinds = map[uint32]kind{
 	unix.SYS_LSEEK:           {"lseek", false},
 	unix.SYS_PREAD64:         {"pread64", false},
 	unix.SYS_PREADV2:         {"preadv2", false},
+	unix.SYS_GETXATTR:        {"getxattr", false},
 	unix.SYS_LGETXATTR:       {"lgetxattr", false},
 	unix.SYS_FGETXATTR:       {"fgetxattr", false},
 	unix.SYS_LLISTXATTR:      {"llistxattr", false},
