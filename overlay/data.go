@@ -278,8 +278,8 @@ func (fs *FS) Readlink(id ID, buf []byte, a *Attr) ([]byte, error) {
 	return buf, err
 }
 
-// readlinkAt reads the link at a place, and its attributes. It is held: its name can go to
-// another link.
+// readlinkAt reads the link at a place, and its attributes. Its name can go to another link
+// meanwhile: where it may have, the link is held.
 func (fs *FS) readlinkAt(n *node, p *place, buf []byte, st *sysStat) ([]byte, error) {
 	dir, err := fs.dirFD(p.parent, p.layer)
 	if err != nil {
@@ -291,17 +291,31 @@ func (fs *FS) readlinkAt(n *node, p *place, buf []byte, st *sysStat) ([]byte, er
 		return buf, gone(err)
 	}
 	var b [maxTarget]byte
-	size := 0
-	err = fs.withPin(dir.fd, name, func(o target, now *sysStat) (err error) {
-		*st = *now
-		if err := fs.verifyStat(n, dir.fd, p, st); err != nil {
-			return err
-		}
-		size, err = o.readlink(b[:])
-		return err
-	})
+	changing := p.parent.dir.changing.Load()
+	size, err := sysReadlinkAt(dir.fd, name, b[:])
+	if err == nil {
+		err = sysStatAt(dir.fd, name, st)
+	}
+	if err == nil {
+		err = fs.verifyStat(n, dir.fd, p, st)
+	}
+	if err != nil || changing%2 == 1 || p.parent.dir.changing.Load() != changing {
+		size, err = fs.readlinkHeld(n, p, dir.fd, name, b[:], st)
+	}
 	if err != nil {
-		return buf, gone(err)
+		return buf, err
 	}
 	return append(buf, b[:size]...), nil
+}
+
+func (fs *FS) readlinkHeld(n *node, p *place, dirfd int, name *byte, b []byte, st *sysStat) (size int, err error) {
+	err = fs.withPin(dirfd, name, func(o target, now *sysStat) (err error) {
+		*st = *now
+		if err := fs.verifyStat(n, dirfd, p, st); err != nil {
+			return err
+		}
+		size, err = o.readlink(b)
+		return err
+	})
+	return size, gone(err)
 }

@@ -80,6 +80,7 @@ func (fs *FS) names(d *node) (*names, error) {
 		in.dir.release()
 		return nil, syscall.ESTALE
 	}
+	d.dir.changing.Add(1)
 	return in, nil
 }
 
@@ -87,6 +88,7 @@ func (fs *FS) names(d *node) (*names, error) {
 func (in *names) done(w *Change) {
 	in.finish(w)
 	in.dir.release()
+	in.node.dir.changing.Add(1)
 	in.node.mu.Unlock()
 }
 

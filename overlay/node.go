@@ -55,6 +55,9 @@ type dirState struct {
 	listing sync.Mutex
 	// version counts the changes to the directory's names.
 	version atomic.Uint64
+	// changing counts the beginnings and the ends of such changes: it is odd during one. Who
+	// finds it even, and the same after, knows that all names stood for what they do.
+	changing atomic.Uint64
 	// standing says more of the times than the file system keeps; see coarse.go.
 	standing atomic.Pointer[standing]
 	below    belowState
