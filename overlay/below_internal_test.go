@@ -187,7 +187,8 @@ func TestIndexOfRemoved(t *testing.T) {
 	for n.dir.below.index.Load() == nil && t.Context().Err() == nil { // until what it is of is old enough
 		fs.buildBelow(n, s)
 	}
-	fs.forget(n)
+	fs.nodes.remove(n) // as forget does, and then:
+	fs.setBelow(n, nil)
 	fs.buildBelow(n, s)
 	if got := fs.belows.names.Load(); got != 0 {
 		t.Errorf("%d names are counted", got)
