@@ -97,7 +97,8 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 	defer d.mu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if st.nlink > 1 && !n.isDir() {
+	several := st.nlink > 1 && !n.isDir()
+	if several {
 		defer fs.counts.lock(n.id.Fileid)()
 	}
 	if err := fs.stillThere(n, p); err != nil {
@@ -112,7 +113,7 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 		fs.keepOrigin(found, n.id)
 	}
 	var err error
-	if st.nlink > 1 && !n.isDir() {
+	if several {
 		links := int32(st.nlink) - hidden
 		defer countNote{n.id, true, links, links - 1}.make(fs, d, cString(p.name))()
 		err = fs.addIndex(n, work, tmp, st)
@@ -127,7 +128,7 @@ func (fs *FS) publish(n *node, p *place, work int, tmp *byte, st *sysStat, marke
 		}
 		return err
 	}
-	if st.nlink > 1 && !n.isDir() {
+	if several {
 		n.linkDelta.Store(int32(st.nlink) - hidden - 2) // the names below, less the index's
 		fs.name(n, fs.index, []byte(indexName(n.id)), 0)
 	}
@@ -249,11 +250,10 @@ func (fs *FS) addIndex(n *node, work int, tmp *byte, st *sysStat) error {
 		return err
 	}
 	fs.indexed.add(n.id)
-	if noted {
-		fs.dropHidden(n.id)
-	} else if err := fs.keepCount(n.id, links); err != nil {
-		return err
+	if !noted {
+		return fs.keepCount(n.id, links)
 	}
+	fs.dropHidden(n.id)
 	return nil
 }
 

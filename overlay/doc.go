@@ -214,6 +214,9 @@
 // met for the first time is checked again (metTooLate, meetAgain) and looked up anew when
 // it went to another object meanwhile (errReplaced), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
+// What was found by a name is never used by it again without the directory's lock: it is
+// held by a descriptor while its marks or its target are read, or it is opened (withPin).
+// A node is in nobody's hands before it is complete (introduce).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
 // moment, under a lock of the object's own (FS.modes). A symbolic link mode-INODE-WAS-WIDE
 // to the object, in the work directory, has it put back at the next start should the

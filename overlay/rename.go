@@ -428,8 +428,8 @@ func (fs *FS) Link(c Caller, id, dir ID, name []byte, a *Attr, w *Change) (hasAt
 }
 
 // linkFrom links the name that an object has at a place. The directories of both names are
-// locked, so that what is linked is the object, and the object, so that nobody takes the
-// name that is linked for its last.
+// locked, so that it is the object that gets the new one. So is the object: nobody takes the
+// old name for its last meanwhile.
 func (fs *FS) linkFrom(c Caller, n *node, from *place, dir ID, name []byte, st *sysStat, w *Change) error {
 	if up, err := fs.isUp(from.parent); err != nil {
 		return err

@@ -1,8 +1,6 @@
 package overlay
 
-import (
-	"syscall"
-)
+import "syscall"
 
 // allowed calls f while the owner has more rights on an object of the upper than
 // its mode gives. Calls for a directory come before those for what is inside.
