@@ -214,8 +214,10 @@
 // met for the first time is checked again (metTooLate, meetAgain) and looked up anew when
 // it went to another object meanwhile (errReplaced), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
-// What was found by a name is never used by it again without the directory's lock: it is
-// held by a descriptor while its marks or its target are read, or it is opened (withPin).
+// Where the directory's lock is not held, what was found by a name is held by a descriptor
+// while its marks or its target are read (withPin). Only whether it is a whiteout is asked by
+// the name: one that was replaced in between is found out where the origin is read. And on
+// macOS times are set by the name.
 // A node is in nobody's hands before it is complete (introduce).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
 // moment, under a lock of the object's own (FS.modes). A symbolic link mode-INODE-WAS-WIDE
