@@ -312,6 +312,14 @@ func TestFsckFindsOrigins(t *testing.T) {
 				}
 			},
 			want: []string{"needless-mark upper", "shared-origin upper/z"},
+		}, {
+			name: "lower redirect shows it again", use: func(tr *tree) { tr.mustRename(tr.walk("d").ID, "y", tr.Root(), "z") },
+			spoil: func(t *testing.T, up, _, _ string) {
+				twin := filepath.Dir(up) + "/lower1/twin"
+				mustMkdir(t, twin)
+				mark(t, twin, markRedirect, "/d")
+			},
+			want: []string{"needless-mark upper", "shared-origin upper/z"},
 		},
 	})
 }

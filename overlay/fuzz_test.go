@@ -35,6 +35,7 @@ func FuzzLayers(f *testing.F) {
 			w.plant()
 		}
 		w.unplantNames()
+		w.twice = w.showTwice()
 		w.open()
 		w.known = []overlay.ID{w.Root()}
 		for len(w.script) > 0 && !t.Failed() {
@@ -53,6 +54,7 @@ type wild struct {
 	base   string
 	dirs   []string // in the lower layers
 	known  []overlay.ID
+	twice  bool // the lower layers show an object under two names though it has one
 }
 
 func newWild(t *testing.T, script []byte) *wild {
@@ -142,6 +144,35 @@ func (w *wild) unplantNames() {
 	}
 }
 
+// showTwice reports whether the lower layers, under an upper of nothing, show a directory or a
+// file of one name twice: a redirect that somebody planted can lead to where all can see.
+// To clients that is a file with two names, and one of them cannot be told from a copy.
+func (w *wild) showTwice() bool {
+	w.t.Helper()
+	fresh := newTree(w.t, 0)
+	fresh.options.Lowers = w.options.Lowers
+	fresh.open()
+	defer fresh.close()
+	seen := map[overlay.ID]bool{}
+	twice := false
+	for dirs := []overlay.ID{fresh.Root()}; len(dirs) > 0 && !twice; dirs = dirs[1:] {
+		var d overlay.Attr
+		_, err := fresh.Readdir(worker, dirs[0], 0, true, &d, func(e *overlay.DirEntry) bool {
+			if e.Attr == nil || string(e.Name) == "." || string(e.Name) == ".." {
+				return true
+			}
+			twice = twice || seen[e.Attr.ID] && (e.Attr.IsDir() || e.Attr.Nlink == 1)
+			seen[e.Attr.ID] = true
+			if e.Attr.IsDir() {
+				dirs = append(dirs, e.Attr.ID)
+			}
+			return true
+		})
+		w.expected(nil, err)
+	}
+	return twice
+}
+
 // client gives a name as clients make them, silly ones among them.
 func (w *wild) client() []byte {
 	if w.n(6) == 0 {
@@ -224,6 +255,9 @@ func (w *wild) expected(name []byte, err error) {
 func (w *wild) checkFsck() {
 	w.t.Helper()
 	planted := []string{"needless-mark", "unreadable", "foreign-name", "lost-name"}
+	if w.twice {
+		planted = append(planted, "shared-origin")
+	}
 	look := func(repair bool) (found []string) {
 		err := overlay.Fsck(w.t.Context(), w.options, repair, func(p overlay.Problem) {
 			if p.Err != nil || !slices.Contains(planted, p.Kind) {
