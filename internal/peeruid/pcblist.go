@@ -25,8 +25,8 @@ const (
 	addrsRemote     = 48 // 16 bytes: IPv6, or 12 of padding and IPv4
 	addrsLocal      = 64
 
-	socketSize = 104
-	socketID   = 8 // xso_so, 0: there is no socket
+	socketSize = 68 // as far as it is looked at: 76 bytes in macOS 12 (xnu-8020), 104 from 13 on
+	socketID   = 8  // xso_so, 0: there is no socket
 	socketUID  = 64
 
 	tcpSize  = 40 // as far as it is looked at

@@ -15,10 +15,11 @@ type connection struct {
 	local, remote string
 	mapped        bool // IPv4 addresses as IPv6 ones
 	noSocket      bool
+	monterey      bool // its struct xsocket_n is that of xnu-8020
 	uid, state    uint32
 }
 
-// pcblist makes a table as xnu does: sizes are those of xnu-11417.
+// pcblist makes a table as xnu does: sizes are those of xnu-11417 where nothing else is said.
 func pcblist(conns ...connection) []byte {
 	gen := record{binary.NativeEndian.AppendUint32(nil, genSize)}
 	gen.grow(genSize)
@@ -45,7 +46,11 @@ func newRecord(size int, kind uint32) *record {
 
 func (c connection) records() []byte {
 	const bufferSize, statsSize, wholeTCPSize = 32, 136, 204
-	addrs, so, tcp := newRecord(104, 0x10), newRecord(104, 0x01), newRecord(wholeTCPSize, 0x20)
+	socketSize := 104
+	if c.monterey {
+		socketSize = 76 // so_e_pid is its last field
+	}
+	addrs, so, tcp := newRecord(104, 0x10), newRecord(socketSize, 0x01), newRecord(wholeTCPSize, 0x20)
 	local, remote := netip.MustParseAddrPort(c.local), netip.MustParseAddrPort(c.remote)
 	binary.BigEndian.PutUint16(addrs.b[16:], remote.Port())
 	binary.BigEndian.PutUint16(addrs.b[18:], local.Port())
@@ -77,13 +82,14 @@ var pcbTable = []connection{
 	{local: "127.0.0.1:40003", remote: "127.0.0.1:12049", uid: 501, state: 2},
 	{local: "127.0.0.1:40004", remote: "127.0.0.1:12049", uid: 501, state: 10},
 	{local: "127.0.0.1:40005", remote: "127.0.0.1:12049", state: 4, noSocket: true},
+	{local: "127.0.0.1:40006", remote: "127.0.0.1:12049", uid: 501, state: 4, monterey: true},
 }
 
 func TestPCBs(t *testing.T) {
 	got := slices.Collect(pcbs(pcblist(pcbTable...)))
 	var want []socket
 	for i, c := range pcbTable {
-		live := []bool{false, true, true, true, true, false, false, false}[i]
+		live := []bool{false, true, true, true, true, false, false, false, true}[i]
 		want = append(want, socket{addr(c.local), addr(c.remote), c.uid, live})
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(socket{}), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
