@@ -72,7 +72,7 @@ func (fs *FS) readDirents(fd int, f func(ino uint64, typ uint8, name []byte) err
 
 func readDirents(fd int, buf *direntBuffer, f func(ino uint64, typ uint8, name []byte) error) error {
 	for {
-		n, err := unix.ReadDirent(fd, buf[:])
+		n, err := sysGetdents(fd, buf[:])
 		if err == unix.EINTR {
 			continue
 		}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -182,6 +184,41 @@ func TestListingSorted(t *testing.T) {
 	var a overlay.Attr
 	_, err := tr.Readdir(worker, tr.walk("1").ID, 0, false, &a, nil)
 	wantErr(t, err, syscall.ENOTDIR)
+}
+
+// What stays in a large directory is listed while other names go.
+func TestListingBesideRemovals(t *testing.T) {
+	const files, rounds = 1200, 3 // several buffers of the system call's
+	long := strings.Repeat("n", 200)
+	tr := newTree(t, 0)
+	mustMkdir(t, filepath.Join(tr.options.Upper, "d"))
+	tr.open()
+	d := tr.walk("d").ID
+	for i := range files {
+		tr.create(d, fmt.Sprint("stays", i, long), "")
+	}
+	for range rounds {
+		for i := range files {
+			tr.create(d, fmt.Sprint("goes", i, long), "")
+		}
+		var remover sync.WaitGroup
+		var over atomic.Bool
+		remover.Go(func() {
+			defer over.Store(true)
+			for i := range files {
+				tr.remove(d, fmt.Sprint("goes", i, long))
+			}
+		})
+		for !over.Load() {
+			ids, _, _ := tr.page(d, 0, false, 3*files)
+			for i := range files {
+				if name := fmt.Sprint("stays", i, long); ids[name] == 0 {
+					t.Errorf("%.10s is not listed", name)
+				}
+			}
+		}
+		remover.Wait()
+	}
 }
 
 // A large directory is listed whole, whatever the lengths of its names, and each page of it goes

@@ -3,7 +3,7 @@ package overlay
 import (
 	"cmp"
 	"encoding/binary"
-	"strings"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -145,13 +145,14 @@ func bindAt(fd int, name string) error {
 
 // pathOf is the directory's present path (fcntl F_GETPATH).
 func pathOf(fd int) (string, error) {
-	var b [unix.PathMax]byte
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETPATH, int(uintptr(unsafe.Pointer(&b[0]))))
-	if err != nil {
+	b := new([unix.PathMax]byte)
+	var pin runtime.Pinner
+	pin.Pin(b) // on a stack, it could be moved before the kernel writes to where it was
+	defer pin.Unpin()
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETPATH, int(uintptr(unsafe.Pointer(b)))); err != nil {
 		return "", err
 	}
-	s, _, _ := strings.Cut(string(b[:]), "\x00")
-	return s, nil
+	return unix.ByteSliceToString(b[:]), nil
 }
 
 // target is an object that an attribute is set on: a descriptor for it, and a
@@ -265,7 +266,22 @@ const (
 	direntName   = 21
 )
 
-// direntFields takes the first entry off a buffer that ReadDirent filled.
+// sysGetdents reads the next entries of a directory; 0: there are no more. It is
+// __getdirentries64 without libSystem, which x/sys imitates: unix.ReadDirent opens the
+// directory anew and skips as many entries as it gave before, which loses one that stayed for
+// each that went meanwhile, and takes a time that is the square of their number.
+func sysGetdents(fd int, p []byte) (int, error) {
+	const getdirentries64 = 344 // SYS_getdirentries64 of <sys/syscall.h>
+	var position int64
+	n, _, e := unix.Syscall6(getdirentries64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		uintptr(unsafe.Pointer(&position)), 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), nil
+}
+
+// direntFields takes the first entry off a buffer that sysGetdents filled.
 func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
 	n, size := binary.NativeEndian.Uint16(b[direntReclen:]), binary.NativeEndian.Uint16(b[direntNamlen:])
 	return binary.NativeEndian.Uint64(b), b[direntType], b[direntName : direntName+size], b[n:]

@@ -244,7 +244,10 @@ const (
 	direntName   = 19
 )
 
-// direntFields takes the first entry off a buffer that ReadDirent filled.
+// sysGetdents reads the next entries of a directory; 0: there are no more.
+func sysGetdents(fd int, p []byte) (int, error) { return unix.ReadDirent(fd, p) }
+
+// direntFields takes the first entry off a buffer that sysGetdents filled.
 func direntFields(b []byte) (ino uint64, typ uint8, name []byte, rest []byte) {
 	n := binary.NativeEndian.Uint16(b[direntReclen:])
 	name, _, _ = bytes.Cut(b[direntName:n], []byte{0})
