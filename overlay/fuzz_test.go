@@ -35,7 +35,7 @@ func FuzzLayers(f *testing.F) {
 			w.plant()
 		}
 		w.unplantNames()
-		w.twice = w.showTwice()
+		w.planted = w.plantedKinds()
 		w.open()
 		w.known = []overlay.ID{w.Root()}
 		for len(w.script) > 0 && !t.Failed() {
@@ -50,11 +50,11 @@ func FuzzLayers(f *testing.F) {
 // wild is a tree over layers that nobody has looked after.
 type wild struct {
 	*tree
-	script []byte
-	base   string
-	dirs   []string // in the lower layers
-	known  []overlay.ID
-	twice  bool // the lower layers show an object under two names though it has one
+	script  []byte
+	base    string
+	dirs    []string // in the lower layers
+	known   []overlay.ID
+	planted []string // kinds of problems
 }
 
 func newWild(t *testing.T, script []byte) *wild {
@@ -144,33 +144,51 @@ func (w *wild) unplantNames() {
 	}
 }
 
-// showTwice reports whether the lower layers, under an upper of nothing, show a directory or a
-// file of one name twice: a redirect that somebody planted can lead to where all can see.
-// To clients that is a file with two names, and one of them cannot be told from a copy.
-func (w *wild) showTwice() bool {
+// plantedKinds are what fsck may come to find for no other reason than what is in the layers.
+func (w *wild) plantedKinds() []string {
+	w.t.Helper()
+	kinds := []string{"needless-mark", "unreadable", "foreign-name", "lost-name"}
+	for _, o := range w.shownBelow() {
+		if o.names > 1 && (o.IsDir() || o.Nlink == 1) { // by a redirect to where all can see: one cannot be told from a copy
+			kinds = append(kinds, "shared-origin")
+		}
+		if !o.IsDir() && o.names < o.Nlink { // the rest are out of view, and nobody can remove the last
+			kinds = append(kinds, "orphan-index", "hidden-leftover")
+		}
+	}
+	return kinds
+}
+
+// shown is an object that clients see, and by how many names.
+type shown struct {
+	overlay.Attr
+	names uint32
+}
+
+// shownBelow gives what the lower layers show under an upper of nothing.
+func (w *wild) shownBelow() map[overlay.ID]shown {
 	w.t.Helper()
 	fresh := newTree(w.t, 0)
 	fresh.options.Lowers = w.options.Lowers
 	fresh.open()
 	defer fresh.close()
-	seen := map[overlay.ID]bool{}
-	twice := false
-	for dirs := []overlay.ID{fresh.Root()}; len(dirs) > 0 && !twice; dirs = dirs[1:] {
+	all := map[overlay.ID]shown{}
+	for dirs := []overlay.ID{fresh.Root()}; len(dirs) > 0; dirs = dirs[1:] {
 		var d overlay.Attr
 		_, err := fresh.Readdir(worker, dirs[0], 0, true, &d, func(e *overlay.DirEntry) bool {
 			if e.Attr == nil || string(e.Name) == "." || string(e.Name) == ".." {
 				return true
 			}
-			twice = twice || seen[e.Attr.ID] && (e.Attr.IsDir() || e.Attr.Nlink == 1)
-			seen[e.Attr.ID] = true
-			if e.Attr.IsDir() {
+			before := all[e.Attr.ID].names
+			all[e.Attr.ID] = shown{*e.Attr, before + 1}
+			if e.Attr.IsDir() && before == 0 {
 				dirs = append(dirs, e.Attr.ID)
 			}
 			return true
 		})
 		w.expected(nil, err)
 	}
-	return twice
+	return all
 }
 
 // client gives a name as clients make them, silly ones among them.
@@ -254,13 +272,9 @@ func (w *wild) expected(name []byte, err error) {
 // checkFsck finds nothing but what was planted, and nothing after it was mended.
 func (w *wild) checkFsck() {
 	w.t.Helper()
-	planted := []string{"needless-mark", "unreadable", "foreign-name", "lost-name"}
-	if w.twice {
-		planted = append(planted, "shared-origin")
-	}
 	look := func(repair bool) (found []string) {
 		err := overlay.Fsck(w.t.Context(), w.options, repair, func(p overlay.Problem) {
-			if p.Err != nil || !slices.Contains(planted, p.Kind) {
+			if p.Err != nil || !slices.Contains(w.planted, p.Kind) {
 				found = append(found, fmt.Sprint(p.Kind, " ", strings.TrimPrefix(p.Path, w.base), " ", p.What, " ", p.Err))
 			}
 		})
