@@ -54,9 +54,11 @@
 // caller copies (copyUps); others wait, but who comes again on its own does not wait for
 // long. A lower file with several names
 // is copied up once, and a link in the work directory's index lets its other names
-// find the copy; before that the index counts the names that whiteouts hide. The index
-// stays behind when the upper comes to serve as a lower directory: the other names show the
-// lower file again, as they do to the kernel all the time.
+// find the copy; before that the index counts the names that whiteouts hide. The file's link
+// count is believed, as by overlayfs: where one lower layer hides a name of another's, or a name
+// is outside, the copy stays in the index after all that is seen was removed, until fsck mends
+// it. The index stays behind when the upper comes to serve as a lower directory: the other
+// names show the lower file again, as they do to the kernel all the time.
 //
 // A lower directory that is renamed is copied up without what is inside, and given a
 // redirect to its path in the layers under the upper, as the upper spells names; the
