@@ -136,24 +136,34 @@ func (fs *FS) Read(c Caller, id ID, p []byte, off uint64, a *Attr) (n int, eof b
 		return 0, false, err
 	}
 	defer f.release()
-	if off < 1<<63 {
-		n, err = fs.readAt(c, f.fd, p, int64(off))
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	if !fresh || off+uint64(n) > st.size { // else those from before the read do
-		if err := sysFstat(f.fd, &st); err != nil {
+	for range maxRetries {
+		n, eof, err = fs.readOnce(c, f.fd, p, off, fresh, &st)
+		if err != nil {
 			return 0, false, err
 		}
-	}
-	if off+uint64(n) < st.size && n < len(p) {
-		if !c.MayBlock {
-			return 0, false, ErrWouldBlock
+		if n > 0 || eof || len(p) == 0 {
+			fs.fill(o, &st, a)
+			return n, eof, nil
 		}
+		fresh = false
 	}
-	fs.fill(o, &st, a)
-	return n, off+uint64(n) >= st.size, nil
+	return 0, false, syscall.EAGAIN
+}
+
+// readOnce gives the attributes too. It can read nothing and meet no end where the file was
+// shorter for a moment, which clients take for an error of the disk.
+func (fs *FS) readOnce(c Caller, fd int, p []byte, off uint64, fresh bool, st *sysStat) (n int, eof bool, err error) {
+	if off < 1<<63 {
+		n, err = fs.readAt(c, fd, p, int64(off))
+	}
+	end := off + uint64(n)
+	if err == nil && (!fresh || end > st.size) { // else those from before the read do
+		err = sysFstat(fd, st)
+	}
+	if err == nil && end < st.size && n < len(p) && !c.MayBlock {
+		err = ErrWouldBlock
+	}
+	return n, end >= st.size, err
 }
 
 func (fs *FS) readAt(c Caller, fd int, p []byte, off int64) (int, error) {

@@ -298,6 +298,36 @@ func TestReadBesideCopyUp(t *testing.T) {
 	}
 }
 
+// A READ of a file that is cut short and grows again gives data or the end: nothing at all is
+// an error to clients.
+func TestReadBesideTruncation(t *testing.T) {
+	tr := newTree(t, 0).open()
+	f := tr.create(tr.Root(), "f", "0123456789")
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !stop.Load() {
+			for _, size := range []uint64{0, 10} {
+				var w overlay.Change
+				if err := tr.Setattr(worker, f.ID, &overlay.SetAttr{SetSize: true, Size: size}, &w); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for range 10000 {
+		var a overlay.Attr
+		var b [4]byte
+		n, eof, err := tr.Read(worker, f.ID, b[:], 5, &a)
+		if err != nil && err != syscall.EAGAIN || err == nil && n == 0 && !eof {
+			t.Errorf("%d bytes, eof %v, %v", n, eof, err)
+			break
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+}
+
 // again calls f until it does not ask to be called where it may block.
 func again(r *rand.Rand, f func(c overlay.Caller) error) error {
 	c := worker
