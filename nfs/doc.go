@@ -137,5 +137,7 @@
 //
 // UNSTABLE data and everything else is as safe as the FS makes it; the write
 // verifier is another one for each Server, so that after a restart clients send
-// again what they have not had committed (RFC 1813 §4.8).
+// again what they have not had committed (RFC 1813 §4.8). It becomes another one also when a
+// COMMIT or a stable WRITE could not put data on disk: the system tells one caller of that,
+// and some of the data can be others'.
 package nfs

@@ -63,14 +63,25 @@ func runWrite(q *request) error {
 	if q.off > math.MaxInt64-maxIO {
 		return syscall.EFBIG
 	}
-	return q.srv.fs.Write(q.caller, q.id, q.data, q.off, q.stable, &q.w)
+	q.verifier = q.srv.verifier.Load() // what is lost from now on can be this call's
+	err := q.srv.fs.Write(q.caller, q.id, q.data, q.off, q.stable, &q.w)
+	q.heedLoss()
+	return err
+}
+
+// heedLoss is for what could not be put on disk. It can be other clients' data as well, of
+// which no COMMIT will hear (RFC 1813 §4.8): they are told by the verifier.
+func (q *request) heedLoss() {
+	if q.w.Lost {
+		q.srv.renew()
+	}
 }
 
 func okWrite(q *request) {
 	q.wcc(&q.w)
 	q.e.Uint32(uint32(len(q.data)))
 	q.e.Uint32(uint32(q.stable))
-	q.e.Fixed(q.srv.verifier[:])
+	q.e.Uint64(q.verifier)
 }
 
 func decodeCommit(q *request) {
@@ -80,10 +91,12 @@ func decodeCommit(q *request) {
 }
 
 func runCommit(q *request) error {
-	return q.srv.fs.Commit(q.caller, q.id, q.off, uint64(q.count), &q.w)
+	err := q.srv.fs.Commit(q.caller, q.id, q.off, uint64(q.count), &q.w)
+	q.heedLoss()
+	return err
 }
 
 func okCommit(q *request) {
 	q.wcc(&q.w)
-	q.e.Fixed(q.srv.verifier[:])
+	q.e.Uint64(q.srv.verifier.Load())
 }

@@ -50,6 +50,7 @@ type request struct {
 	attr, dirAttr overlay.Attr
 	hasAttr       bool
 	w, w2         overlay.Change
+	verifier      uint64 // of a WRITE
 	target        []byte
 	eof           bool
 	n             int

@@ -3,6 +3,7 @@ package nfs
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +62,7 @@ type Server struct {
 	peerUID  func(net.Conn) (uint32, error)
 	shared   bool // Options.ShareRead
 	log      *logrus.Logger
-	verifier [8]byte // write verifier (RFC 1813 §3.3.7): another after each start
+	verifier atomic.Uint64 // write verifier (RFC 1813 §3.3.7): see renew
 	workers  chan struct{}
 	blocks   *blockPool
 	requests sync.Pool
@@ -103,9 +104,17 @@ func New(o Options) *Server {
 		o.Workers = max(16, 4*runtime.GOMAXPROCS(0))
 	}
 	s.workers = make(chan struct{}, o.Workers)
-	rand.Read(s.verifier[:]) // never fails
+	s.renew()
 	s.requests.New = func() any { return newRequest(s, "") }
 	return s
+}
+
+// renew makes another write verifier: after each start, and when data was lost that was
+// written and not committed. Clients send again what they have from before then.
+func (s *Server) renew() {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	s.verifier.Store(binary.NativeEndian.Uint64(b[:]))
 }
 
 // Serve answers the calls that come in over l's connections, until Shutdown: then

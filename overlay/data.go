@@ -202,7 +202,15 @@ func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Cha
 	if err != nil || how == Unstable {
 		return err
 	}
-	return sysFsync(f.fd)
+	return f.sync(w)
+}
+
+// sync puts what was written to the file on disk. The system tells of what it could not write
+// only once, and takes it for written then: the next call would find nothing wrong.
+func (f *openFile) sync(w *Change) error {
+	err := sysFsync(f.fd)
+	w.Lost = err != nil
+	return err
 }
 
 // write gives the file that it wrote to, where it could be opened.
@@ -261,7 +269,7 @@ func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
 		}
 	}
 	w.before(&st)
-	return sysFsync(f.fd)
+	return f.sync(w)
 }
 
 // maxTarget bounds a symbolic link's target, as PATH_MAX does.
