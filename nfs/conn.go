@@ -177,13 +177,13 @@ func (c *conn) inline(rec []byte) (done bool, err error) {
 		c.meter.rejected.Add(1)
 		return true, nil
 	}
-	if q.proc.settle != nil && c.replayed(rec) {
+	if q.proc.once() && c.replayed(rec) {
 		return true, nil
 	}
 	at := len(q.e.B)
 	c.begin(q)
 	if q.proc.is(slow) || !q.answer(false) {
-		return q.proc.is(late) && c.replayed(rec), nil
+		return false, nil
 	}
 	c.end(q)
 	c.keep(q, q.e.B[at:])

@@ -39,9 +39,11 @@
 //   - runs when the first has been forgotten. None is forgotten that runs, and none earlier
 //     because somebody sets the machine's clock.
 //
-// READ and the like and COMMIT run again: that does no harm. A WRITE is remembered if it had
-// to wait for a worker: run again while later WRITEs overtake it, it would bring back what
-// they had overwritten. Others run again, in the order in which they were sent.
+// READ and the like and COMMIT run again: that does no harm. A WRITE that ran again behind a
+// later one would bring back what that has overwritten: while it waits for a worker, or is read
+// at last from a connection that its client has given up. So the latest 4096 WRITEs are remembered
+// too, apart from the other calls, which they would drive out, and for as long as the Server lives. Of
+// their arguments the first 256 bytes are hashed, with the handle, the offset and the length.
 //
 // The replies are kept in a mapped file in the state directory (OpenReplies), so a server
 // that was killed and started again gives them too, while the kernel runs. It knows also
@@ -82,7 +84,7 @@
 //	64 KiB             name or path, likewise; 255 and 1024 bytes are allowed, and 4095
 //	                   of a symbolic link's target
 //	256 KiB            results of a READDIR or READDIRPLUS
-//	4096               calls that are remembered with their replies
+//	4096 + 4096        calls that are remembered with their replies: WRITEs, and others
 //	64                 calls of a connection that are with workers
 //	16 or more         calls of all connections that wait for the disk (Options.Workers)
 //	8 of 1 MiB         blocks of a connection, for large calls and replies

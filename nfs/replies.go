@@ -160,7 +160,10 @@ func (r *Replies) start(s *replySet, id *identity, by *conn) *entry {
 	}
 	t := &s.entries[i]
 	t.identity, t.by = *id, by
-	t.at, t.since = by.heard.Load(), by.stamps.earliest(by.when())
+	t.at = by.heard.Load()
+	if r.file != nil { // else it is in doubt in no server
+		t.since = by.stamps.earliest(by.when())
+	}
 	t.slot = int(id.whole%replySets)*replyWays + i
 	t.began, t.ended, t.doubt, t.n = r.turn.Add(1), 0, false, 0
 	s.keys[i], s.turns[i] = id.whole, t.began|underway

@@ -76,7 +76,10 @@ type Server struct {
 	booted   time.Time           // when the machine was started
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
-	poller   readable.Poller // of connections whose reader is with a call
+	// writes are the latest WRITEs, which would drive all others out of replies. The next server knows
+	// nothing of them: a client overwrites nothing before it has the reply.
+	writes *Replies
+	poller readable.Poller // of connections whose reader is with a call
 
 	mu        sync.Mutex
 	closed    bool
@@ -89,7 +92,7 @@ func New(o Options) *Server {
 		fs: o.FS, handles: newHandles(o.Key), export: o.Export, log: o.Log,
 		owner: o.Owner, peerUID: o.PeerUID, shared: o.ShareRead, doors: make(chan struct{}, maxDoors),
 		blocks: newBlockPool(), peers: newPeers(connLimit()), booted: booted(), alive: keepAlive(),
-		replies: o.Replies, listeners: map[net.Listener]struct{}{},
+		replies: o.Replies, writes: newReplies(o.Key), listeners: map[net.Listener]struct{}{},
 	}
 	s.fsid = s.handles.fsid()
 	if s.replies == nil {

@@ -18,7 +18,7 @@ const (
 	plain                       // the result is no union: there is no status, and ok always follows
 	searches                    // others have to have the right to search the directory
 	contents                    // others have to have the right to read the object
-	late                        // must not run twice when it waited for a worker
+	apart                       // must not run twice either, and is remembered apart: see Server.writes
 	anybodys                    // for others too, where the object is the root: see permit
 )
 
@@ -40,6 +40,9 @@ type procedure struct {
 }
 
 func (p *procedure) is(t traits) bool { return p.traits&t != 0 }
+
+// once reports whether it must not run twice.
+func (p *procedure) once() bool { return p.settle != nil || p.is(apart) }
 
 // program is an RPC program, in all the versions that are served.
 type program struct {
@@ -91,7 +94,7 @@ var nfsProgram = program{
 		{"ACCESS", reads, 0, decodeAccess, runGetattr, okAccess, putPostOp, nil},
 		{"READLINK", reads, 0, decodeHandle, runReadlink, okReadlink, putPostOp, nil},
 		{"READ", reads, large | contents, decodeRead, runRead, okRead, putPostOp, nil},
-		{"WRITE", changes, late, decodeWrite, runWrite, okWrite, putWcc, nil},
+		{"WRITE", changes, apart, decodeWrite, runWrite, okWrite, putWcc, nil},
 		{"CREATE", changes, 0, decodeCreate, runCreate, okMade, putWcc, settleCreate},
 		{"MKDIR", changes, 0, decodeMkdir, runMkdir, okMade, putWcc, settleMkdir},
 		{"SYMLINK", changes, 0, decodeSymlink, runSymlink, okMade, putWcc, settleSymlink},
