@@ -114,16 +114,12 @@ func (c *copier) symlink() error {
 // attributes gives the copy the original's owner, mode and times. A lower file
 // of another owner becomes the server's: only root could keep it.
 func (c *copier) attributes() error {
-	fd, err := c.fs.openAt(c.work, c.tmp, openPin, 0)
+	var now sysStat
+	t, err := c.fs.hold(c.work, c.tmp, &now)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	var now sysStat
-	if err := sysFstat(fd, &now); err != nil {
-		return err
-	}
-	t := target{fd: fd, path: true, dirfd: c.work, name: c.tmp}
+	defer t.drop()
 	if now.uid != c.st.uid || now.gid != c.st.gid {
 		if err := t.chown(int(c.st.uid), int(c.st.gid)); err != nil && err != syscall.EPERM {
 			return err

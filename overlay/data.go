@@ -102,7 +102,7 @@ func (fs *FS) openOwned(n *node, p *place, dirfd int, name *byte, flags int) (fd
 	if flags == openWrite {
 		need = 0o600
 	}
-	err = fs.withPin(dirfd, name, func(o target, st *sysStat) error {
+	err = fs.withPinIn(p.layer, dirfd, name, func(o target, st *sysStat) error {
 		if err := fs.verifyStat(n, dirfd, p, st); err != nil {
 			return err
 		}

@@ -76,11 +76,10 @@ func (m *making) look(dirfd int, name *byte) error {
 func (in *names) give(dirfd int, name *byte, m *making, set *SetAttr) (err error) {
 	t := target{fd: m.fd, dirfd: dirfd, name: name}
 	if m.fd < 0 {
-		if t.fd, err = in.fs.openAt(dirfd, name, openPin, 0); err != nil {
+		if t, err = in.fs.hold(dirfd, name, new(sysStat)); err != nil {
 			return err
 		}
-		t.path = true
-		defer unix.Close(t.fd)
+		defer t.drop()
 	}
 	if set.SetSize {
 		if err := sysFtruncate(t.fd, set.Size); err != nil {

@@ -141,7 +141,7 @@ func encodeOrigin(id ID) []byte {
 func (fs *FS) readOrigin(dirfd int, name *byte, found ID) (id ID, ok bool, err error) {
 	var b [originLen + 1]byte
 	var n int
-	err = fs.withPin(dirfd, name, func(o target, st *sysStat) error {
+	err = fs.withHeld(dirfd, name, func(o target, st *sysStat) error {
 		if fs.identity(0, st) != found {
 			return syscall.ESTALE
 		}
@@ -169,7 +169,7 @@ func decodeOrigin(b []byte) (id ID, ok bool) {
 func (fs *FS) readLowerLinks(fd int, name *byte) (links int32, found ID, err error) {
 	var b [4]byte
 	var n int
-	err = fs.withPin(fd, name, func(o target, st *sysStat) (err error) {
+	err = fs.withHeld(fd, name, func(o target, st *sysStat) (err error) {
 		found = fs.identity(0, st)
 		n, _, err = fs.readMark(0, o, markLinks, b[:])
 		return err

@@ -144,7 +144,7 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place, asked *asked) (*openF
 	if err != nil {
 		return nil, gone(err)
 	}
-	fd, err := fs.openAt(up.fd, name, openDir, 0)
+	fd, err := fs.openPartAt(part.layer, up.fd, name)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -156,6 +156,13 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place, asked *asked) (*openF
 		}
 	}
 	return fs.files.put(&part.dir.fileSlot, fd, false), nil
+}
+
+func (fs *FS) openPartAt(layer, dirfd int, name *byte) (int, error) {
+	if layer == 0 {
+		return fs.openHeld(dirfd, name, openDir)
+	}
+	return fs.openAt(dirfd, name, openDir, 0)
 }
 
 // gone turns the absence of a name that ought to be there into ESTALE.
@@ -268,7 +275,7 @@ func (p *pinned) release() {
 	if p.file != nil {
 		p.file.release()
 	} else {
-		unix.Close(p.fd)
+		p.drop()
 	}
 	if p.dir != nil {
 		p.dir.release()
@@ -281,6 +288,28 @@ func (fs *FS) withPin(dirfd int, name *byte, f func(o target, st *sysStat) error
 	if err != nil {
 		return err
 	}
+	return withOpen(fd, dirfd, name, f)
+}
+
+// withHeld is withPin for what is in the upper, whatever its mode.
+func (fs *FS) withHeld(dirfd int, name *byte, f func(o target, st *sysStat) error) error {
+	fd, err := fs.openHeld(dirfd, name, openPin)
+	if err != nil {
+		return err
+	}
+	return withOpen(fd, dirfd, name, f)
+}
+
+// withPinIn is withHeld for what is in the upper and withPin for what is not: that is never
+// changed.
+func (fs *FS) withPinIn(layer, dirfd int, name *byte, f func(o target, st *sysStat) error) error {
+	if layer == 0 {
+		return fs.withHeld(dirfd, name, f)
+	}
+	return fs.withPin(dirfd, name, f)
+}
+
+func withOpen(fd, dirfd int, name *byte, f func(o target, st *sysStat) error) error {
 	defer unix.Close(fd)
 	var st sysStat
 	if err := sysFstat(fd, &st); err != nil {
@@ -288,6 +317,30 @@ func (fs *FS) withPin(dirfd int, name *byte, f func(o target, st *sysStat) error
 	}
 	own := cBytes(nameBytes(name)) // so that a caller's name can be on the stack
 	return f(target{fd: fd, path: true, dirfd: dirfd, name: own}, &st)
+}
+
+// hold opens what has a name in the upper for a change of its attributes, and gives them.
+// macOS opens no socket: one is changed by its name.
+func (fs *FS) hold(dirfd int, name *byte, st *sysStat) (t target, err error) {
+	t = target{path: true, dirfd: dirfd, name: name}
+	if t.fd, err = fs.openHeld(dirfd, name, openPin); err == unix.EOPNOTSUPP {
+		t.fd = -1
+		return t, sysStatAt(dirfd, name, st)
+	}
+	if err != nil {
+		return t, err
+	}
+	if err = sysFstat(t.fd, st); err != nil {
+		t.drop()
+	}
+	return t, err
+}
+
+// drop lets go of what hold gave.
+func (t target) drop() {
+	if t.fd >= 0 {
+		unix.Close(t.fd)
+	}
 }
 
 // pin holds an object in the upper for a change of its attributes, and gives them.
@@ -314,17 +367,17 @@ func (fs *FS) pinPlace(n *node, p *place, st *sysStat) (*pinned, error) {
 		t := target{fd: f.fd, dirfd: dir.fd, name: cString(p.name)}
 		return (&pinned{file: f, dir: dir, target: t}).with(st)
 	}
-	fd, err := fs.openAt(dir.fd, cString(p.name), openPin, 0)
+	t, err := fs.hold(dir.fd, cString(p.name), st)
 	if err == nil {
-		if err = fs.verify(n, dir.fd, p, fd, st); err != nil {
-			unix.Close(fd)
+		if err = fs.verifyStat(n, dir.fd, p, st); err != nil {
+			t.drop()
 		}
 	}
 	if err != nil {
 		dir.release()
 		return nil, gone(err)
 	}
-	return &pinned{dir: dir, target: target{fd: fd, path: true, dirfd: dir.fd, name: cString(p.name)}}, nil
+	return &pinned{dir: dir, target: t}, nil
 }
 
 // with gives the attributes of what is held, or lets it go.

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flags of openat. macOS has no O_PATH, and O_SEARCH only on newer systems: a
-// directory has to be readable by its owner.
+// Flags of openat. macOS has no O_PATH, and O_SEARCH asks for a right, too: a lower directory
+// has to be readable by its owner, and for what is in the upper see openHeld.
 const (
 	openDir   = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	openList  = openDir
@@ -18,6 +18,9 @@ const (
 	openRead  = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	openWrite = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+	// holdingReads: to open an object just to hold it takes the right to read it.
+	holdingReads = true
 
 	errNoAttr = unix.ENOATTR
 	// mergedLinks is a directory's link count over lower layers, in which its entries are
@@ -155,8 +158,13 @@ func pathOf(fd int) (string, error) {
 	return unix.ByteSliceToString(b[:]), nil
 }
 
-// target is an object that an attribute is set on: a descriptor for it, and a
-// name in a directory for systems that need one.
+// sysChmodAt changes the mode of what has a name, following no link.
+func sysChmodAt(fd int, name *byte, mode uint32) error {
+	return unix.Fchmodat(fd, goString(name), mode, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// target is an object that an attribute is set on: a descriptor for it, -1 for a socket, and
+// a name in a directory for systems that need one.
 type target struct {
 	fd    int
 	path  bool
@@ -192,10 +200,16 @@ func (t target) readlink(p []byte) (int, error) {
 }
 
 func (t target) chmod(mode uint32) error {
+	if t.fd < 0 {
+		return sysChmodAt(t.dirfd, t.name, mode)
+	}
 	return unix.Fchmod(t.fd, mode) // it is the object, whatever the name has come to stand for
 }
 
 func (t target) chown(uid, gid int) error {
+	if t.fd < 0 {
+		return unix.Fchownat(t.dirfd, goString(t.name), uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+	}
 	return unix.Fchown(t.fd, uid, gid)
 }
 

@@ -30,6 +30,9 @@ const (
 	statMask  = unix.STATX_BASIC_STATS | unix.STATX_BTIME
 	statFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
+	// holdingReads: to open an object just to hold it takes the right to read it.
+	holdingReads = false
+
 	errNoAttr = unix.ENODATA
 	utimeOmit = 1<<30 - 2
 	seekData  = unix.SEEK_DATA
@@ -243,6 +246,11 @@ const (
 	direntType   = 18
 	direntName   = 19
 )
+
+// sysChmodAt changes the mode of what has a name. It follows a link.
+func sysChmodAt(fd int, name *byte, mode uint32) error {
+	return unix.Fchmodat(fd, goString(name), mode, 0)
+}
 
 // sysGetdents reads the next entries of a directory; 0: there are no more.
 func sysGetdents(fd int, p []byte) (int, error) { return unix.ReadDirent(fd, p) }

@@ -139,7 +139,7 @@ func (t *trail) step(fd, layer, pre int, name, post string) (*stackPart, error) 
 	}
 	var part *stackPart
 	held := false
-	err = t.fs.withPin(fd, cn, func(o target, st *sysStat) (err error) {
+	err = t.fs.withPinIn(layer, fd, cn, func(o target, st *sysStat) (err error) {
 		held = true
 		part, err = t.take(o, st, layer, pre, post)
 		return err
