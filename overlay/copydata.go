@@ -1,6 +1,10 @@
 package overlay
 
-import "golang.org/x/sys/unix"
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+)
 
 // copyData copies size bytes and keeps holes.
 func copyData(from, to int, size int64) error {
@@ -25,22 +29,6 @@ func copyData(from, to int, size int64) error {
 		off = end
 	}
 	return nil
-}
-
-// dataAt finds the next part of a file that is no hole.
-func dataAt(fd int, off, size int64) (start, end int64, err error) {
-	start, err = unix.Seek(fd, off, seekData)
-	if err == unix.ENXIO {
-		return size, size, nil
-	}
-	if err != nil { // the file system cannot tell
-		return off, size, nil
-	}
-	end, err = unix.Seek(fd, start, seekHole)
-	if err != nil {
-		return start, size, nil
-	}
-	return start, min(end, size), nil
 }
 
 const copyBuffer = 256 << 10
@@ -82,11 +70,13 @@ func (d *dataCopier) some(off, n int64) (int64, error) {
 	}
 	buf := d.buf[:min(n, copyBuffer)]
 	m, err := sysPread(d.from, buf, off)
-	if err != nil {
-		return 0, err
+	if err != nil || isZero(buf[:m]) { // a hole, or as good as one
+		return int64(m), err
 	}
 	return int64(m), sysPwrite(d.to, buf[:m], off)
 }
+
+func isZero(p []byte) bool { return len(p) == 0 || p[0] == 0 && bytes.Equal(p[1:], p[:len(p)-1]) }
 
 // copyXattrs copies the extended attributes that a copy gets.
 func copyXattrs(from, to int) error {

@@ -111,3 +111,23 @@ func TestCopyUpOfReplaced(t *testing.T) {
 		t.Errorf("the name stands for %+v, was %+v", got, f)
 	}
 }
+
+// Zeros need not be written to a copy, and nothing else is taken for them.
+func TestIsZero(t *testing.T) {
+	for _, size := range []int{0, 1, 2, 4096, copyBuffer} {
+		p := make([]byte, size)
+		if !isZero(p) {
+			t.Errorf("%d zeros are none", size)
+		}
+		for _, at := range []int{0, size / 2, size - 1} {
+			if size == 0 {
+				continue
+			}
+			p[at] = 1
+			if isZero(p) {
+				t.Errorf("%d bytes with a 1 at %d are zeros", size, at)
+			}
+			p[at] = 0
+		}
+	}
+}

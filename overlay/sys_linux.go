@@ -35,8 +35,6 @@ const (
 
 	errNoAttr = unix.ENODATA
 	utimeOmit = 1<<30 - 2
-	seekData  = unix.SEEK_DATA
-	seekHole  = unix.SEEK_HOLE
 )
 
 var emptyName = [1]byte{0}
@@ -228,6 +226,22 @@ func copyRange(from, to int, off, n int64) (int64, error) {
 	in, out := off, off
 	m, err := unix.CopyFileRange(from, &in, to, &out, int(min(n, 1<<30)), 0)
 	return int64(m), err
+}
+
+// dataAt finds the next part of a file that is no hole.
+func dataAt(fd int, off, size int64) (start, end int64, err error) {
+	start, err = unix.Seek(fd, off, unix.SEEK_DATA)
+	if err == unix.ENXIO {
+		return size, size, nil
+	}
+	if err != nil { // the file system cannot tell
+		return off, size, nil
+	}
+	end, err = unix.Seek(fd, start, unix.SEEK_HOLE)
+	if err != nil {
+		return start, size, nil
+	}
+	return start, min(end, size), nil
 }
 
 // writeBehind begins to write n bytes at off to the disk and waits for those before, as
