@@ -259,14 +259,22 @@ func applyOwner(t target, s *SetAttr, st *sysStat) error {
 // clearSetID does what chown(2) does also when nothing changes hands: but for
 // directories the set-uid bit goes, and the set-gid bit where the group may execute.
 func clearSetID(t target, s *SetAttr, st *sysStat) error {
-	mode := st.mode & 0o7777 &^ 0o4000
+	if !s.SetUID && !s.SetGID || st.isDir() || withoutSetID(st.mode) == st.mode&0o7777 || s.SetMode {
+		return nil
+	}
+	var now sysStat
+	if err := sysFstat(t.fd, &now); err != nil { // it can have been widened when st was read
+		return err
+	}
+	return t.chmod(withoutSetID(now.mode))
+}
+
+func withoutSetID(mode uint32) uint32 {
+	mode &= 0o7777 &^ 0o4000
 	if mode&0o010 != 0 {
 		mode &^= 0o2000
 	}
-	if !s.SetUID && !s.SetGID || st.isDir() || mode == st.mode&0o7777 || s.SetMode {
-		return nil
-	}
-	return t.chmod(mode)
+	return mode
 }
 
 func timeToSet(how SetTime, client Time, now time.Time) unix.Timespec {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 )
 
 // noteWorld is an overlay that ends in the middle of what it does.
@@ -138,6 +140,45 @@ func TestWidenedModeOfAnother(t *testing.T) {
 		})
 		w.wantMode("closed", 0o711)
 	}
+}
+
+// TestSetattrBesideWidening: what a mode is widened to for a moment is not kept when a chown
+// takes the set-uid bit away.
+func TestSetattrBesideWidening(t *testing.T) {
+	w := newNoteWorld(t)
+	path := filepath.Join(w.options.Upper, "f")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Chmod(path, 0o4111); err != nil {
+		t.Fatal(err)
+	}
+	var a, dir Attr
+	c := Caller{UID: w.uid, GID: w.gid, MayBlock: true}
+	if _, err := w.Lookup(c, w.Root(), []byte("f"), &a, &dir); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool {
+		w.modes.mu.Lock()
+		defer w.modes.mu.Unlock()
+		return w.modes.held[a.ID.Fileid].users > 1
+	}
+	done := make(chan error, 1)
+	err := w.allowed(w.dir("."), cString("f\x00"), 0o400, func() error {
+		go func() {
+			var change Change
+			done <- w.Setattr(c, a.ID, &SetAttr{SetUID: true, UID: w.uid}, &change)
+		}()
+		testenv.Await(t, "the chown waits for the mode", waits)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.wantMode("f", 0o111)
 }
 
 // TestModeNoteNames: only what make writes is read.
