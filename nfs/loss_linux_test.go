@@ -8,6 +8,7 @@ import (
 
 	"github.com/nixnfsd/nixnfsd/internal/nfsclient"
 	"github.com/nixnfsd/nixnfsd/internal/sysfault"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/nfs"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
@@ -56,6 +57,8 @@ func (l *lossyFS) Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *
 // TestLossIsToldToAll: what could not be written to the disk can be anybody's. The system tells
 // one caller only, so the others learn by the verifier that they have to send again.
 func TestLossIsToldToAll(t *testing.T) {
+	err := sysfault.Run(func(sysfault.Call) (a sysfault.Answer) { return a }, func() {})
+	testenv.Require(t, err == nil, "the kernel has no seccomp user notification")
 	l := new(lossyFS)
 	w := wrapped(t, func(fs nfs.FS) nfs.FS {
 		l.FS = fs

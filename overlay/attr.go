@@ -111,7 +111,7 @@ func (fs *FS) Setattr(c Caller, id ID, s *SetAttr, w *Change) error {
 			return err
 		}
 	}
-	return fs.setattr(n, s, w)
+	return fs.setattr(c, n, s, w)
 }
 
 // held takes down the attributes from before, and gives ErrNotSync where a guard does
@@ -174,9 +174,9 @@ func (fs *FS) changeableDir(c Caller, id ID) (*node, error) {
 }
 
 // setattr is for who holds n.mu. What it opens tells the attributes from before, too.
-func (fs *FS) setattr(n *node, s *SetAttr, w *Change) error {
+func (fs *FS) setattr(c Caller, n *node, s *SetAttr, w *Change) error {
 	if s.SetSize {
-		err := fs.setSize(n, s.Size, w)
+		err := fs.setSize(c, n, s.Size, w)
 		if err != nil || !s.SetMode && !s.SetUID && !s.SetGID && s.SetAtime == DontChange && s.SetMtime == DontChange {
 			return err
 		}
@@ -206,7 +206,7 @@ func (fs *FS) setattr(n *node, s *SetAttr, w *Change) error {
 	return err
 }
 
-func (fs *FS) setSize(n *node, size uint64, w *Change) error {
+func (fs *FS) setSize(c Caller, n *node, size uint64, w *Change) error {
 	var st sysStat
 	f, fresh, err := fs.openData(n, true, &st)
 	if err != nil {
@@ -217,6 +217,9 @@ func (fs *FS) setSize(n *node, size uint64, w *Change) error {
 		if err := sysFstat(f.fd, &st); err != nil {
 			return err
 		}
+	}
+	if size < st.size && st.used >= bigFile && !c.MayBlock {
+		return ErrWouldBlock
 	}
 	w.before(&st)
 	return sysFtruncate(f.fd, size)

@@ -55,3 +55,48 @@ func TestRenameBesideLongOne(t *testing.T) {
 		})
 	}
 }
+
+// TestLongTruncation: to free many blocks is worth a worker, also where the file stays.
+func TestLongTruncation(t *testing.T) {
+	fs := openOver(t)
+	path := filepath.Join(fs.layers[0].path, "f")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const size = 2 * bigFile
+	if err := allocate(int(f.Fd()), 0, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	id := lookupRoot(t, fs, "f").ID
+	hurried := Caller{UID: blocking.UID, GID: blocking.GID}
+	tests := []struct {
+		name string
+		c    Caller
+		size uint64
+		want error
+	}{
+		{"cut short", hurried, 0, ErrWouldBlock},
+		{"cut short by a worker", blocking, bigFile, nil},
+		{"made longer", hurried, 2 * size, nil},
+	}
+	for _, tt := range tests {
+		before := lookupRoot(t, fs, "f").Size
+		var w Change
+		err := fs.Setattr(tt.c, id, &SetAttr{SetSize: true, Size: tt.size}, &w)
+		if err != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+		want := tt.size
+		if err != nil {
+			want = before
+		}
+		if got := lookupRoot(t, fs, "f").Size; got != want {
+			t.Errorf("%s: size is %d, want %d", tt.name, got, want)
+		}
+	}
+}
