@@ -54,7 +54,9 @@ func (d *dataCopier) extent(off, n int64) error {
 		off += m
 		n -= m
 		if off-d.sent >= copyStep {
-			writeBehind(d.to, d.sent, off-d.sent)
+			if err := writeBehind(d.to, d.sent, off-d.sent); err != nil {
+				return err
+			}
 			d.sent = off
 		}
 	}

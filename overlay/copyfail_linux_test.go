@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -72,6 +73,38 @@ func TestCopyUpFailsOfLink(t *testing.T) {
 	for found, known := range fs.origins.cache {
 		if known == id {
 			t.Errorf("%v is known as the link", found)
+		}
+	}
+}
+
+// What of a large copy could not be written is told once, while it is copied perhaps: then
+// there is no copy.
+func TestCopyUpFailsHalfWay(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{syscall.EIO: syscall.EIO, syscall.ENOSPC: syscall.ENOSPC, syscall.ENOSYS: nil} {
+		fs := openOver(t)
+		data := bytes.Repeat([]byte("data"), 3*copyStep/4)
+		if err := os.WriteFile(fs.layers[1].path+"/f", data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		id := lookupRoot(t, fs, "f").ID
+		calls := 0
+		rule := func(c sysfault.Call) (a sysfault.Answer) {
+			if c.Name == "sync_file_range" {
+				calls++
+				a.Errno = errno
+			}
+			return a
+		}
+		err := sysfault.Run(rule, func() {
+			var w Change
+			if err := fs.Setattr(blocking, id, &SetAttr{SetMode: true, Mode: 0o600}, &w); err != want {
+				t.Errorf("%v: got %v", errno, err)
+			}
+		})
+		testenv.Require(t, err == nil, "the kernel has no seccomp user notification")
+		got, err := os.ReadFile(fs.layers[0].path + "/f")
+		if calls == 0 || want == nil && !bytes.Equal(got, data) || want != nil && !os.IsNotExist(err) {
+			t.Errorf("%v, %d times: the copy has %d bytes, %v", errno, calls, len(got), err)
 		}
 	}
 }

@@ -272,7 +272,7 @@ func copyRange(int, int, int64, int64) (int64, error) { return 0, unix.ENOTSUP }
 func dataAt(_ int, off, size int64) (start, end int64, err error) { return off, size, nil }
 
 // writeBehind has nothing to do: the system writes at its own pace.
-func writeBehind(int, int64, int64) {}
+func writeBehind(int, int64, int64) error { return nil }
 
 // Offsets in a struct dirent (dir(5)).
 const (

@@ -37,6 +37,7 @@ var kinds = map[uint32]kind{
 	unix.SYS_FLISTXATTR:      {"flistxattr", false},
 	unix.SYS_FSYNC:           {"fsync", false},
 	unix.SYS_FDATASYNC:       {"fdatasync", false},
+	unix.SYS_SYNC_FILE_RANGE: {"sync_file_range", false},
 	unix.SYS_MKDIRAT:         {"mkdirat", true},
 	unix.SYS_MKNODAT:         {"mknodat", true},
 	unix.SYS_LINKAT:          {"linkat", true},
