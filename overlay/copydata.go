@@ -99,7 +99,7 @@ func copyXattrs(from, to int) error {
 		if err == nil {
 			err = unix.Fsetxattr(to, name, value[:n], 0)
 		}
-		if err != nil {
+		if err != nil && !isGuarded(name, err) {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -260,6 +261,12 @@ const maxXattr = 128 << 10
 
 // isCopied reports whether a copy gets an extended attribute.
 func isCopied(xattr string) bool { return !isOwnMark(xattr) }
+
+// isGuarded reports whether an extended attribute could not be copied because it is the system's:
+// since macOS 13 files get com.apple.provenance without being asked, and only root may set it.
+func isGuarded(xattr string, err error) bool {
+	return (err == unix.EPERM || err == unix.EACCES) && strings.HasPrefix(xattr, "com.apple.")
+}
 
 // reflink: fclonefileat(2) makes a new name, which a copy-up into an open file
 // cannot use.

@@ -218,6 +218,9 @@ const maxXattr = 64 << 10
 // are not the user's to set.
 func isCopied(xattr string) bool { return strings.HasPrefix(xattr, "user.") && !isOwnMark(xattr) }
 
+// isGuarded: what is to be copied is the user's.
+func isGuarded(string, error) bool { return false }
+
 // reflink makes to share from's blocks.
 func reflink(from, to int) error { return unix.IoctlFileClone(to, from) }
 
