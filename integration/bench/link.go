@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -58,7 +59,8 @@ func dial(addr string, cred oncrpc.Cred) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("duplicate a socket: %w", err)
 	}
-	l := &link{fd: fd, cred: cred, meter: new(meter)}
+	// XIDs begin anywhere, or a server takes the calls of one connection for those of another, sent again.
+	l := &link{fd: fd, cred: cred, meter: new(meter), turns: rand.Uint32()}
 	l.in = oncrpc.NewReader(l, l, maxReply)
 	limit := unix.NsecToTimeval(int64(patience))
 	err = errors.Join(unix.SetNonblock(fd, false),
