@@ -162,10 +162,10 @@ func (x *belowIndex) read(fs *FS, d *node, part *stackPart) error {
 		return nil
 	}
 	return fs.listPart(d, part, func(_ int, _ uint64, _ uint8, disk []byte) error {
-		name, ok := fs.inside(part.layer, disk)
+		name, err := fs.inside(part.layer, disk)
 		hash := hashBytes(name)
-		if _, known := x.first[hash]; known || !ok {
-			return nil
+		if _, known := x.first[hash]; known || name == nil {
+			return err
 		}
 		if fs.belows.names.Load()+int64(len(x.first)) >= maxBelow || fs.belows.closed.Load() {
 			return errBelowFull

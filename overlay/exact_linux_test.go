@@ -5,12 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/nixnfsd/nixnfsd/internal/foldfs"
+	"github.com/nixnfsd/nixnfsd/internal/sysfault"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
 	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
@@ -192,4 +195,45 @@ func (tr *tree) wantSound(leftovers ...string) {
 	for _, p := range tr.fsck(false) {
 		tr.t.Errorf("after fsck --repair there is %s: %s: %s", p.Kind, p.Path, p.What)
 	}
+}
+
+// A name that a dictionary cannot tell of, since the disk fails, is left out of no listing, and
+// its directory is not taken for empty.
+func TestDictionaryFails(t *testing.T) {
+	name := strings.Repeat("X", 200)
+	eachSpelling(t, func(base *tree) {
+		base.create(base.mkdir(base.Root(), "d", 0o755).ID, name, "")
+	}, func(tr *tree) {
+		t := tr.t
+		d := tr.walk("d").ID
+		failing := func(f func() error) (err error) {
+			rule := func(c sysfault.Call) (a sysfault.Answer) {
+				if c.Name == "pread64" {
+					a.Errno = syscall.EIO
+				}
+				return a
+			}
+			testenv.Require(t, sysfault.Run(rule, func() { err = f() }) == nil, "the kernel has no seccomp user notification")
+			return err
+		}
+		listed := 0
+		err := failing(func() error {
+			var a overlay.Attr
+			_, err := tr.Readdir(worker, d, 0, false, &a, func(*overlay.DirEntry) bool {
+				listed++
+				return true
+			})
+			return err
+		})
+		if err == nil && listed != 3 {
+			t.Errorf("%d names are listed", listed)
+		}
+		var w overlay.Change
+		if err := failing(func() error { return tr.Rmdir(worker, tr.Root(), []byte("d"), &w) }); err == nil {
+			t.Fatal("RMDIR of a full directory went well")
+		}
+		if got := tr.list(d); !slices.Equal(got, []string{name}) {
+			t.Errorf("after that it holds %q", got)
+		}
+	})
 }

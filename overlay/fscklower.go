@@ -187,7 +187,11 @@ func (v *viewer) part(fd int, part *stackPart, seen map[string]struct{}, dirs []
 	for err == nil && len(l) > 0 {
 		var e dirName
 		e, l = l.next()
-		name, ok := v.c.fs.inside(part.layer, []byte(goString(e.name)))
+		var name []byte
+		if name, err = v.c.fs.inside(part.layer, []byte(goString(e.name))); err != nil {
+			break
+		}
+		ok := name != nil
 		if seen != nil && ok {
 			_, above := seen[string(name)]
 			seen[string(name)] = struct{}{}

@@ -124,8 +124,8 @@ func (d *upperDir) check(fd int) error {
 
 func (d *upperDir) entry(fd int, name *byte) error {
 	o := &object{fd: fd, name: name, dir: d.path}
-	if !d.c.checkName(d.node, o) {
-		return nil
+	if stands, err := d.c.checkName(d.node, o); err != nil || !stands {
+		return err
 	}
 	if err := d.c.look(o); err != nil {
 		return err
@@ -153,20 +153,22 @@ func (d *upperDir) entry(fd int, name *byte) error {
 }
 
 // checkName reports whether a name stands for one that clients see.
-func (c *checker) checkName(d *node, o *object) bool {
+func (c *checker) checkName(d *node, o *object) (stands bool, err error) {
 	if !c.fs.escaped || d == c.fs.root && goString(o.name)+"\x00" == longNamesDir {
-		return !c.fs.escaped
+		return !c.fs.escaped, nil
 	}
 	stored := []byte(goString(o.name))
-	_, ok := c.fs.shown(stored)
+	name, err := c.fs.shown(stored)
 	switch {
-	case ok:
+	case err != nil:
+		return false, fmt.Errorf("find out what %s stands for: %w", o.path(), err)
+	case name != nil:
 	case isLongName(stored):
 		c.found(kindLostName, o.path(), "", nil)
 	default:
 		c.found(kindForeignName, o.path(), "", nil)
 	}
-	return ok
+	return name != nil, nil
 }
 
 // whiteout looks at one that is in force or ought to be. Without lower directories

@@ -58,22 +58,36 @@ func (l *longNames) keep(stored []byte) {
 
 // longNameOf gives what a long stored name stands for, by any layer's dictionary: its hash
 // proves that it is right. A lower layer's can be anybody's, and must not make a path of it.
-func (fs *FS) longNameOf(stored []byte) (name []byte, ok bool) {
+// nil: none tells; the error is of one that could not be asked.
+func (fs *FS) longNameOf(stored []byte) (name []byte, err error) {
 	if name := fs.long.get(stored); name != nil {
-		return name, true
+		return name, nil
 	}
 	s := fs.root.dir.stack.Load()
 	for i := range s.parts {
 		if !fs.layers[s.parts[i].layer].escaped {
 			continue
 		}
-		name, err := fs.readLongName(&s.parts[i], stored)
-		if err == nil && canBeShown(name) && bytes.Equal(storedName(name), stored) {
+		name, e := fs.readLongName(&s.parts[i], stored)
+		if e == nil && canBeShown(name) && bytes.Equal(storedName(name), stored) {
 			fs.long.remember(stored, name)
-			return name, true
+			return name, nil
+		}
+		if err == nil && !noEntry(e) {
+			err = e
 		}
 	}
-	return nil, false
+	return nil, err
+}
+
+// noEntry reports whether the error only says that a dictionary has no such entry, or has what
+// is none under its name.
+func noEntry(err error) bool {
+	switch err {
+	case nil, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR, syscall.ESPIPE, syscall.ENXIO, syscall.EOPNOTSUPP:
+		return true
+	}
+	return false
 }
 
 func (fs *FS) readLongName(root *stackPart, stored []byte) ([]byte, error) {
@@ -135,9 +149,12 @@ func (fs *FS) keepCopiedName(stored *byte) error {
 	if !isLongName(s) {
 		return nil
 	}
-	name, ok := fs.longNameOf(s)
-	if !ok {
-		return syscall.EIO
+	name, err := fs.longNameOf(s)
+	if err == nil && name == nil {
+		err = syscall.EIO
+	}
+	if err != nil {
+		return err
 	}
 	return fs.keepLongName(s, name)
 }

@@ -80,9 +80,9 @@ func (p *pager) dot(name string, cookie uint64, n *node) bool {
 
 func (p *pager) give(e *listEntry, fileid uint64) (more bool, err error) {
 	name := p.l.name(e)
-	shown, ok := p.fs.shown(name)
-	if !ok {
-		return true, nil
+	shown, err := p.fs.shown(name)
+	if err != nil || shown == nil {
+		return err == nil, err
 	}
 	p.entry = DirEntry{Name: shown, Fileid: fileid, Cookie: e.cookie}
 	if p.attrs {

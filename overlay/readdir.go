@@ -173,9 +173,9 @@ type merger struct {
 }
 
 func (m *merger) add(dirfd int, ino uint64, typ uint8, disk []byte) error {
-	name, ok := m.fs.inside(m.part.layer, disk)
-	if !ok {
-		return nil
+	name, err := m.fs.inside(m.part.layer, disk)
+	if err != nil || name == nil {
+		return err
 	}
 	id, ok, err := m.identify(dirfd, ino, typ, disk)
 	if err != nil {

@@ -35,15 +35,24 @@ func (fs *FS) storedNew(c Caller, name []byte) ([]byte, error) {
 	return s, fs.keepLongName(s, name)
 }
 
-// shown gives a client's name for one inside; ok is false where it stands for none.
-func (fs *FS) shown(name []byte) (shown []byte, ok bool) {
+// shown gives a client's name for one inside; nil where it stands for none. The error says that
+// it could not be found out.
+func (fs *FS) shown(name []byte) (shown []byte, err error) {
 	if !fs.escaped {
-		return name, true
+		return name, nil
 	}
-	if isLongName(name) {
-		return fs.longNameOf(name)
+	return fs.unstored(name)
+}
+
+// unstored gives the name that a stored name stands for; nil where it stands for none.
+func (fs *FS) unstored(stored []byte) (name []byte, err error) {
+	if isLongName(stored) {
+		return fs.longNameOf(stored)
 	}
-	return shownName(name)
+	if name, ok := shownName(stored); ok {
+		return name, nil
+	}
+	return nil, nil
 }
 
 // onDisk gives the spelling of a name in the part of a directory that dirfd is: another
@@ -59,15 +68,14 @@ func (fs *FS) respell(dirfd int, name []byte) (*byte, error) {
 	if !fs.escaped {
 		return cBytes(storedName(name)), nil
 	}
-	plain, ok := fs.shown(name)
-	if !ok && isLongName(name) { // no dictionary has it: it is the layer's, and was never told
+	plain, _ := fs.shown(name)
+	if plain == nil && isLongName(name) { // no dictionary tells: it is the layer's, and was never told
 		var err error
 		if plain, err = fs.findLongName(dirfd, name); err != nil {
 			return nil, err
 		}
-		ok = plain != nil
 	}
-	if !ok {
+	if plain == nil {
 		return nil, syscall.ENOENT
 	}
 	return cBytes(plain), nil
@@ -76,24 +84,22 @@ func (fs *FS) respell(dirfd int, name []byte) (*byte, error) {
 // cBytes makes a C string.
 func cBytes(name []byte) *byte { return cString(string(name) + "\x00") }
 
-// inside gives the name inside for one listed in a layer; ok is false where it stands for
-// none there.
-func (fs *FS) inside(layer int, disk []byte) (name []byte, ok bool) {
+// inside gives the name inside for one listed in a layer; nil where it stands for none there.
+// The error says that it could not be found out.
+func (fs *FS) inside(layer int, disk []byte) (name []byte, err error) {
 	switch l := &fs.layers[layer]; {
 	case len(disk) > maxName:
-		return nil, false
+		return nil, nil
 	case l.escaped == fs.escaped:
-		return disk, true
-	case !fs.escaped && isLongName(disk):
-		return fs.longNameOf(disk)
+		return disk, nil
 	case !fs.escaped:
-		return shownName(disk)
+		return fs.unstored(disk)
 	}
 	name = storedName(disk)
 	if isLongName(name) {
 		fs.long.remember(name, disk)
 	}
-	return name, true
+	return name, nil
 }
 
 // openIn opens a directory in a layer by its name inside.
@@ -106,17 +112,21 @@ func (fs *FS) openIn(layer, dirfd int, name string) (int, error) {
 }
 
 // insidePath gives a path with the names inside for one with those of a layer.
-func (fs *FS) insidePath(layer int, disk string) string {
+func (fs *FS) insidePath(layer int, disk string) (string, error) {
 	if fs.layers[layer].escaped == fs.escaped {
-		return disk
+		return disk, nil
 	}
 	names := strings.Split(disk, "/")
 	for i := range names {
-		if name, ok := fs.inside(layer, []byte(names[i])); ok {
+		name, err := fs.inside(layer, []byte(names[i]))
+		if err != nil {
+			return "", err
+		}
+		if name != nil {
 			names[i] = string(name)
 		}
 	}
-	return strings.Join(names, "/")
+	return strings.Join(names, "/"), nil
 }
 
 // shownPath gives a path with clients' names for one with those inside.
@@ -126,7 +136,7 @@ func (fs *FS) shownPath(path string) string {
 	}
 	names := strings.Split(path, "/")
 	for i := range names {
-		if name, ok := fs.shown([]byte(names[i])); ok {
+		if name, _ := fs.shown([]byte(names[i])); name != nil {
 			names[i] = string(name)
 		}
 	}

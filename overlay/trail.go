@@ -182,7 +182,9 @@ func (t *trail) turn(o target, layer, pre int, post string) error {
 	if err != nil || to == "" {
 		return err
 	}
-	to = t.fs.insidePath(layer, to)
+	if to, err = t.fs.insidePath(layer, to); err != nil {
+		return err
+	}
 	if layer == 0 {
 		t.redirect = to
 	}
