@@ -373,6 +373,21 @@ func TestJournalChainsOfMany(t *testing.T) {
 	}
 }
 
+// Who lists the names of a file that has many does not read all of them for each.
+func TestJournalFindsAmongMany(t *testing.T) {
+	const names = 10_000
+	j := openTestJournal(t, fastTempDir(t), "")
+	id, dir := ID{1, 1}, ID{2, 2}
+	for i := range names {
+		j.add(t, record{op: recPlace, only: i == 0, typ: ModeRegular, id: id, other: dir, name: fmt.Append(nil, i)})
+	}
+	for i, want := range map[int]bool{names - 1: true, names - fewRecords: true, names - fewRecords - 1: false, 0: false} {
+		if here, more := j.finds(id, dir, fmt.Append(nil, i), ModeRegular); here != want || !more {
+			t.Errorf("name %d is found: %v, and there is more: %v", i, here, more)
+		}
+	}
+}
+
 // Of a segment that was emptied behind the server nothing is known any more, and of others all.
 func TestJournalSegmentCutShort(t *testing.T) {
 	dir := fastTempDir(t)

@@ -116,11 +116,16 @@ func (t *told) see(key placeKey) {
 	t.seen[key] = struct{}{}
 }
 
+// fewRecords is how many records about an object are read to find one name: of a file with
+// thousands of names each would be looked for among all.
+const fewRecords = 32
+
 // finds reports whether an object of a type is known by a name, and whether there can be anything
-// else about it.
+// else about it. Of one with many names only the newest are found.
 func (j *journal) finds(id, dir ID, name []byte, typ uint32) (here, more bool) {
 	var buf [maxRecord]byte
 	begin := j.begin.Load()
+	read := 0
 	for off := j.chain(id); off >= begin && off > 0; {
 		r, err := j.readRecord(off, &buf)
 		switch {
@@ -134,7 +139,9 @@ func (j *journal) finds(id, dir ID, name []byte, typ uint32) (here, more bool) {
 		case r.only:
 			return false, true
 		default:
-			more = true
+			if more, read = true, read+1; read == fewRecords {
+				return false, true
+			}
 		}
 		off = r.link
 	}
