@@ -95,7 +95,7 @@ func (in *names) give(dirfd int, name *byte, m *making, set *SetAttr) (err error
 // In a directory that hands on its group it has to be made in place.
 func (in *names) asksMore(m *making) bool {
 	fs, s := in.fs, m.set
-	return in.pre.mode&0o2000 == 0 && (s.SetSize && s.Size != 0 && m.typ == ModeRegular ||
+	return in.pre.mode&0o2000 == 0 && (bindsSockets && m.typ == ModeSocket || s.SetSize && s.Size != 0 && m.typ == ModeRegular ||
 		s.SetAtime != DontChange || s.SetMtime != DontChange || m.mode&0o6000 != 0 ||
 		s.SetUID && s.UID != fs.uid || s.SetGID && s.GID != fs.gid ||
 		!s.SetGID && m.c.UID == fs.uid && m.c.GID != fs.gid && m.c.GID != noGroup)

@@ -29,9 +29,10 @@ func isOwnMark(name string) bool {
 	return strings.HasPrefix(name, markPrefix) || strings.HasPrefix(name, ownPrefix)
 }
 
-// noMark reports whether the error only says that a mark is not there.
+// noMark reports whether the error only says that a mark is not there. EOPNOTSUPP is macOS's
+// for a socket, which it does not open.
 func noMark(err error) bool {
-	return errors.Is(err, errNoAttr) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM)
+	return errors.Is(err, errNoAttr) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPERM)
 }
 
 // dirMarks are a directory's marks.
@@ -148,6 +149,9 @@ func (fs *FS) readOrigin(dirfd int, name *byte, found ID) (id ID, ok bool, err e
 		n, ok, err = fs.readMark(0, o, markOrigin, b[:])
 		return err
 	})
+	if err == unix.EOPNOTSUPP { // of a socket the journal knows it
+		err = nil
+	}
 	if err != nil || !ok {
 		return ID{}, false, gone(err)
 	}

@@ -20,6 +20,9 @@ const (
 	openWrite = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	openMake  = unix.O_RDWR | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
+	// bindsSockets: a socket's name is made by its path, for which there is little room (103
+	// bytes), and EADDRINUSE says that there is something. In the work directory neither matters.
+	bindsSockets = true
 	// holdingReads: to open an object just to hold it takes the right to read it.
 	holdingReads = true
 

@@ -30,6 +30,8 @@ const (
 	statMask  = unix.STATX_BASIC_STATS | unix.STATX_BTIME
 	statFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
+	// bindsSockets: a socket's name is made by its path, for which there is little room.
+	bindsSockets = false
 	// holdingReads: to open an object just to hold it takes the right to read it.
 	holdingReads = false
 

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -318,5 +319,28 @@ func TestConcurrentChangesAsUser(t *testing.T) {
 	}
 	if after := sums(t, tr.options.Lowers); after != before {
 		t.Errorf("the lower directory changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// A socket has the mode that it was made with, however long its path, and may get another.
+func TestMakeSocket(t *testing.T) {
+	asUser(t)
+	for lowers := range 2 {
+		tr := newTree(t, lowers).open()
+		dir := tr.mkdir(tr.Root(), strings.Repeat("d", 200), 0o755)
+		var a overlay.Attr
+		var w overlay.Change
+		mode := func(m uint32) *overlay.SetAttr { return &overlay.SetAttr{SetMode: true, Mode: m} }
+		for _, want := range []error{nil, syscall.EEXIST} {
+			err := tr.Mknod(worker, dir.ID, []byte("s"), overlay.ModeSocket, 0, 0, mode(0o640), &a, &w)
+			wantErr(t, err, want)
+		}
+		if err := tr.Setattr(worker, a.ID, mode(0), &w); err != nil {
+			t.Fatal(err)
+		}
+		tr.reopen()
+		if got := tr.walk(strings.Repeat("d", 200), "s"); a.Mode != overlay.ModeSocket|0o640 || got.Mode != overlay.ModeSocket || got.ID != a.ID {
+			t.Errorf("made %v with mode %o, set to 0; then it is %v with mode %o", a.ID, a.Mode, got.ID, got.Mode)
+		}
 	}
 }
