@@ -68,8 +68,11 @@ type replyFile struct {
 func OpenReplies(dir string, key Key) (*Replies, error) {
 	r := newReplies(key)
 	path := filepath.Join(dir, repliesName)
-	head := r.head(bootid.Get())
-	err := r.readFile(path, head)
+	boot, err := bootid.Get()
+	head := r.head(boot)
+	if err == nil {
+		err = r.readFile(path, head)
+	}
 	if err != nil {
 		return r, fmt.Errorf("read the replies to calls that may be sent again: %w", err)
 	}

@@ -185,8 +185,12 @@ func TestHostileReplyFile(t *testing.T) {
 	for range 10 {
 		dir := t.TempDir()
 		r := openReplies(t, dir, testKey)
+		boot, err := bootid.Get()
+		if err != nil {
+			t.Fatal(err)
+		}
 		b := make([]byte, replyFileSize)
-		copy(b, r.head(bootid.Get()))
+		copy(b, r.head(boot))
 		for i := range replySlots {
 			slot := slotOf(b, i)
 			copy(slot, written[random.IntN(len(written))])

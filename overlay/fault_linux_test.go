@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nixnfsd/nixnfsd/internal/sysfault"
+	"github.com/nixnfsd/nixnfsd/internal/testenv"
+	"github.com/nixnfsd/nixnfsd/overlay"
 )
 
 // faults are the errors that a disk, its quota and the process's limits give.
@@ -121,5 +123,54 @@ func openFilesAfter(t *testing.T, want int) int {
 		if now := openFiles(t); now <= want || time.Now().After(end) {
 			return now
 		}
+	}
+}
+
+// A start at which the system opens no file once fails, or goes on; handles are good then, and
+// after the next start: also of a file that a client has open without a name.
+func TestOpenFails(t *testing.T) {
+	tr := newTree(t, 1)
+	mustWrite(t, tr.options.Lowers[0]+"/lower", "")
+	tr.open()
+	ids := []overlay.ID{tr.walk("lower").ID, tr.create(tr.Root(), "upper", "").ID, tr.create(tr.Root(), "open", "").ID}
+	tr.mustRename(tr.Root(), "open", tr.Root(), fmt.Sprintf(".nfs%016x%08x", ids[2].Fileid, 1))
+	good := func(n int) {
+		for i, id := range ids {
+			var a overlay.Attr
+			if err := tr.Getattr(id, &a); err != nil {
+				t.Errorf("file %d, after the failure of the open %d: %v", i, n, err)
+			}
+		}
+	}
+	for n, failed := 0, true; failed && !t.Failed(); n++ {
+		if err := tr.Close(); err != nil {
+			t.Fatal(err)
+		}
+		opened := 0
+		failed = false
+		rule := func(c sysfault.Call) (a sysfault.Answer) {
+			if c.Name != "openat" {
+				return a
+			}
+			if opened == n {
+				failed, a.Errno = true, syscall.EMFILE
+			}
+			opened++
+			return a
+		}
+		var err error
+		start := func() { tr.FS, err = overlay.Open(tr.options) }
+		testenv.Require(t, sysfault.Run(rule, start) == nil, "the kernel has no seccomp user notification")
+		if err == nil {
+			good(n)
+			err = tr.Close()
+		} else if errors.Is(err, syscall.EMFILE) {
+			err = nil
+		}
+		if err != nil {
+			t.Errorf("open %d fails: %v", n, err)
+		}
+		tr.open()
+		good(n)
 	}
 }

@@ -91,7 +91,10 @@ func (c *checker) checkSilly() error {
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 		return nil
 	}
-	c.fs.silly.run = kernelRun()
+	var err error
+	if c.fs.silly.run, err = kernelRun(); err != nil {
+		return err
+	}
 	return c.eachIn(dir, c.checkSillyFile)
 }
 
@@ -351,7 +354,11 @@ func (c *checker) checkJournal() error {
 	if _, err := os.Lstat(path + newSuffix); err == nil {
 		c.found(kindLeftover, path+newSuffix, "", func() error { return os.Remove(path + newSuffix) })
 	}
-	index, err := openIndex(dir, journalHead(c.fs.layers[0].path))
+	var index *journalIndex
+	head, err := journalHead(c.fs.layers[0].path)
+	if err == nil {
+		index, err = openIndex(dir, head)
+	}
 	if err != nil {
 		return fmt.Errorf("open the places of known objects: %w", err)
 	}

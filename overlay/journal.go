@@ -71,11 +71,15 @@ const (
 // journalHead is what the index starts with. Another head means another run of
 // the kernel or another upper: what follows is of no use. Other lower directories do no
 // harm: in which layer a place is, and whether it is still there, is found out again.
-func journalHead(upper string) []byte {
-	b := []byte("nixnfsd places 3\n" + bootid.Get() + "\n" + upper + "\n")
+func journalHead(upper string) ([]byte, error) {
+	boot, err := bootid.Get()
+	if err != nil {
+		return nil, err
+	}
+	b := []byte("nixnfsd places 3\n" + boot + "\n" + upper + "\n")
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], hashBytes(b))
-	return append([]byte("nixnfsd2"), n[:]...)
+	return append([]byte("nixnfsd2"), n[:]...), nil
 }
 
 // openJournal opens the journal in a state directory, or begins one. segment is how long its
@@ -85,7 +89,11 @@ func openJournal(state, upper string, segment int64, present func(put func(recor
 	if segment == 0 {
 		segment = segmentBytes
 	}
-	j := &journal{dir: filepath.Join(state, journalName), head: journalHead(upper), segment: segment, present: present}
+	head, err := journalHead(upper)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{dir: filepath.Join(state, journalName), head: head, segment: segment, present: present}
 	index, err := openIndex(j.dir, j.head)
 	if err != nil {
 		return nil, fmt.Errorf("open the places of known objects: %w", err)

@@ -22,7 +22,11 @@ func Rehearse(o Options) error {
 	if err := rehearseWork(&o); err != nil || o.State == "" {
 		return err
 	}
-	index, err := openIndex(filepath.Join(o.State, journalName), journalHead(o.Upper))
+	var index *journalIndex
+	head, err := journalHead(o.Upper)
+	if err == nil {
+		index, err = openIndex(filepath.Join(o.State, journalName), head)
+	}
 	if err == nil && index != nil {
 		err = index.close()
 	}

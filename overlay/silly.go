@@ -37,11 +37,12 @@ const sillyDir = "silly"
 const unknownRun = "unknown"
 
 // kernelRun tells one run of the kernel from the next in stored names.
-func kernelRun() string {
-	if boot := bootid.Get(); boot != "" {
-		return fmt.Sprintf("%016x", hashBytes([]byte(boot)))
+func kernelRun() (string, error) {
+	boot, err := bootid.Get()
+	if err != nil || boot == "" {
+		return unknownRun, err
 	}
-	return unknownRun
+	return fmt.Sprintf("%016x", hashBytes([]byte(boot))), nil
 }
 
 // unused reports whether nobody can have a file open any more that got its silly name
@@ -311,7 +312,10 @@ func (fs *FS) loadSilly() error {
 	if fs.silly.dir == nil {
 		return nil
 	}
-	fs.silly.run = kernelRun()
+	var err error
+	if fs.silly.run, err = kernelRun(); err != nil {
+		return err
+	}
 	dir, err := fs.dirFD(fs.silly.dir, 0)
 	if err != nil {
 		return err

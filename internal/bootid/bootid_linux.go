@@ -1,15 +1,24 @@
 package bootid
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
 
-// Get names this run of the kernel. It is empty when the system does not tell.
-func Get() string {
-	b := make([]byte, 64)
-	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return ""
+// path is where random(4) says that the kernel tells it.
+const path = "/proc/sys/kernel/random/boot_id"
+
+// Get names this run of the kernel. It is empty when the system does not tell; the error says
+// that it could not be asked now, and may answer another time.
+func Get() (string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", nil
 	}
-	defer unix.Close(fd)
-	n, _ := unix.Read(fd, b)
-	return string(b[:max(n, 0)])
+	if err != nil {
+		return "", fmt.Errorf("find out which run of the kernel this is: %w", err)
+	}
+	return string(b), nil
 }
