@@ -42,7 +42,7 @@
 // READ and the like and COMMIT run again: that does no harm. A WRITE that ran again behind a
 // later one would bring back what that has overwritten: while it waits for a worker, or is read
 // at last from a connection that its client has given up. So the latest 4096 WRITEs are remembered
-// too, apart from the other calls, which they would drive out, and for as long as the Server lives. Of
+// too, apart from the other calls, which they would drive out, and by this Server only. Of
 // their arguments the first 256 bytes are hashed, with the handle, the offset and the length.
 //
 // The replies are kept in a mapped file in the state directory (OpenReplies), so a server
@@ -84,7 +84,7 @@
 //	64 KiB             name or path, likewise; 255 and 1024 bytes are allowed, and 4095
 //	                   of a symbolic link's target
 //	256 KiB            results of a READDIR or READDIRPLUS
-//	4096 + 4096        calls that are remembered with their replies: WRITEs, and others
+//	4096 + 4096        calls that are remembered with their replies: others, and WRITEs
 //	64                 calls of a connection that are with workers
 //	16 or more         calls of all connections that wait for the disk (Options.Workers)
 //	8 of 1 MiB         blocks of a connection, for large calls and replies

@@ -77,7 +77,8 @@ type Server struct {
 	alive    net.KeepAliveConfig // of connections
 	replies  *Replies
 	// writes are the latest WRITEs, which would drive all others out of replies. The next server knows
-	// nothing of them: a client overwrites nothing before it has the reply.
+	// nothing of them: a client overwrites nothing before it has the reply. One that is unread on a
+	// connection its client gave up, when that is handed over, can run again there.
 	writes *Replies
 	poller readable.Poller // of connections whose reader is with a call
 

@@ -25,7 +25,7 @@ const (
 // procedure is a row of the tables below. A call's way is decode, run, and ok or
 // fail, which append the result union's arm behind the status.
 //
-// One that must not run twice has settle. It is asked about such a call that failed, and
+// One that must not run twice has settle, or is apart. settle is asked about such a call that failed, and
 // may have been carried out already, in a server that was killed: it reports whether it
 // was, and then the results are those of a success.
 type procedure struct {

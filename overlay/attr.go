@@ -266,7 +266,7 @@ func clearSetID(t target, s *SetAttr, st *sysStat) error {
 		return nil
 	}
 	var now sysStat
-	if err := sysFstat(t.fd, &now); err != nil { // it can have been widened when st was read
+	if err := t.stat(&now); err != nil { // it can have been widened when st was read
 		return err
 	}
 	return t.chmod(withoutSetID(now.mode))

@@ -217,9 +217,9 @@
 // it went to another object meanwhile (errReplaced), and a lower
 // file's descriptor is cached only while the file has not been copied up (putLower).
 // Where the directory's lock is not held, what was found by a name is held by a descriptor
-// while its marks or its target are read (withPin). Only whether it is a whiteout is asked by
+// while its marks or its target are read (withPin, withHeld). Only whether it is a whiteout is asked by
 // the name: one that was replaced in between is found out where the origin is read. And on
-// macOS times are set by the name.
+// macOS times are set by the name, and all attributes of a socket, which it does not open.
 // A node is in nobody's hands before it is complete (introduce).
 // Where the mode keeps the owner from what the server has to do, it is widened for a
 // moment, under a lock of the object's own (FS.modes). A symbolic link mode-INODE-WAS-WIDE

@@ -158,6 +158,7 @@ func (fs *FS) openPart(n *node, part *stackPart, p *place, asked *asked) (*openF
 	return fs.files.put(&part.dir.fileSlot, fd, false), nil
 }
 
+// openPartAt opens one layer's part of a directory: in the upper, whatever its mode.
 func (fs *FS) openPartAt(layer, dirfd int, name *byte) (int, error) {
 	if layer == 0 {
 		return fs.openHeld(dirfd, name, openDir)
@@ -309,6 +310,7 @@ func (fs *FS) withPinIn(layer, dirfd int, name *byte, f func(o target, st *sysSt
 	return fs.withPin(dirfd, name, f)
 }
 
+// withOpen calls f with what was opened, and closes it.
 func withOpen(fd, dirfd int, name *byte, f func(o target, st *sysStat) error) error {
 	defer unix.Close(fd)
 	var st sysStat
@@ -334,6 +336,14 @@ func (fs *FS) hold(dirfd int, name *byte, st *sysStat) (t target, err error) {
 		t.drop()
 	}
 	return t, err
+}
+
+// stat gives the attributes of what is held, or of a socket by its name.
+func (t target) stat(st *sysStat) error {
+	if t.fd < 0 {
+		return sysStatAt(t.dirfd, t.name, st)
+	}
+	return sysFstat(t.fd, st)
 }
 
 // drop lets go of what hold gave.
