@@ -244,6 +244,8 @@ func (p *plainFS) Write(_ overlay.Caller, id overlay.ID, b []byte, off uint64, h
 	})
 }
 
+func (*plainFS) Losses() uint64 { return 0 }
+
 func (p *plainFS) Commit(_ overlay.Caller, id overlay.ID, _, _ uint64, w *overlay.Change) error {
 	return p.onFile(id, w, unix.Fsync)
 }

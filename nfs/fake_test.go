@@ -108,6 +108,8 @@ func (f *fakeFS) Write(c overlay.Caller, id overlay.ID, _ []byte, _ uint64, _ ov
 	return f.change("write", c, id, w)
 }
 
+func (*fakeFS) Losses() uint64 { return 0 }
+
 func (f *fakeFS) Commit(c overlay.Caller, id overlay.ID, _, _ uint64, w *overlay.Change) error {
 	return f.change("commit", c, id, w)
 }

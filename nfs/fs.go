@@ -40,6 +40,10 @@ type FS interface {
 	// is up to the end (RFC 1813 §3.3.21).
 	Commit(c overlay.Caller, id overlay.ID, off, count uint64, w *overlay.Change) error
 
+	// Losses is another number when data of Writes that have returned may not get to stable
+	// storage any more; a Commit or a stable Write that returns after that sees it.
+	Losses() uint64
+
 	// Create, Mkdir, Symlink and Mknod make an object in dir and fill child; w is dir's change.
 	Create(c overlay.Caller, dir overlay.ID, name []byte, how *overlay.CreateHow, child *overlay.Attr, w *overlay.Change) error
 	Mkdir(c overlay.Caller, dir overlay.ID, name []byte, s *overlay.SetAttr, child *overlay.Attr, w *overlay.Change) error

@@ -63,18 +63,8 @@ func runWrite(q *request) error {
 	if q.off > math.MaxInt64-maxIO {
 		return syscall.EFBIG
 	}
-	q.verifier = q.srv.verifier.Load() // what is lost from now on can be this call's
-	err := q.srv.fs.Write(q.caller, q.id, q.data, q.off, q.stable, &q.w)
-	q.heedLoss()
-	return err
-}
-
-// heedLoss is for what could not be put on disk. It can be other clients' data as well, of
-// which no COMMIT will hear (RFC 1813 §4.8): they are told by the verifier.
-func (q *request) heedLoss() {
-	if q.w.Lost {
-		q.srv.renew()
-	}
+	q.verifier = q.srv.verifier() // what is lost from now on can be this call's
+	return q.srv.fs.Write(q.caller, q.id, q.data, q.off, q.stable, &q.w)
 }
 
 func okWrite(q *request) {
@@ -91,12 +81,10 @@ func decodeCommit(q *request) {
 }
 
 func runCommit(q *request) error {
-	err := q.srv.fs.Commit(q.caller, q.id, q.off, uint64(q.count), &q.w)
-	q.heedLoss()
-	return err
+	return q.srv.fs.Commit(q.caller, q.id, q.off, uint64(q.count), &q.w)
 }
 
 func okCommit(q *request) {
 	q.wcc(&q.w)
-	q.e.Uint64(q.srv.verifier.Load())
+	q.e.Uint64(q.srv.verifier())
 }

@@ -62,7 +62,7 @@ type Server struct {
 	peerUID  func(net.Conn) (uint32, error)
 	shared   bool // Options.ShareRead
 	log      *logrus.Logger
-	verifier atomic.Uint64 // write verifier (RFC 1813 §3.3.7): see renew
+	start    uint64 // another for each Server: see verifier
 	workers  chan struct{}
 	blocks   *blockPool
 	requests sync.Pool
@@ -108,18 +108,20 @@ func New(o Options) *Server {
 		o.Workers = max(16, 4*runtime.GOMAXPROCS(0))
 	}
 	s.workers = make(chan struct{}, o.Workers)
-	s.renew()
+	s.start = anyNumber()
 	s.requests.New = func() any { return newRequest(s, "") }
 	return s
 }
 
-// renew makes another write verifier: after each start, and when data was lost that was
-// written and not committed. Clients send again what they have from before then.
-func (s *Server) renew() {
+func anyNumber() uint64 {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
-	s.verifier.Store(binary.NativeEndian.Uint64(b[:]))
+	return binary.NativeEndian.Uint64(b[:])
 }
+
+// verifier is the write verifier (RFC 1813 §3.3.7): another after each start, and when data was
+// lost that was written and not committed. Clients send again what they have from before then.
+func (s *Server) verifier() uint64 { return s.start + s.fs.Losses() }
 
 // Serve answers the calls that come in over l's connections, until Shutdown: then
 // it returns ErrServerClosed. It closes l.

@@ -194,6 +194,7 @@ func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Cha
 	if how != Unstable && !c.MayBlock {
 		return ErrWouldBlock
 	}
+	losses := fs.losses.Load()
 	f, err := fs.write(c, n, p, off, w)
 	if f == nil {
 		return err
@@ -202,16 +203,32 @@ func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Cha
 	if err != nil || how == Unstable {
 		return err
 	}
-	return f.sync(w)
+	err = fs.sync(f)
+	if err == nil && fs.losses.Load() != losses {
+		err = syscall.EAGAIN // another was told of what can be this call's
+	}
+	return err
 }
 
 // sync puts what was written to the file on disk. The system tells of what it could not write
-// only once, and takes it for written then: the next call would find nothing wrong.
-func (f *openFile) sync(w *Change) error {
+// only once, and takes it for written then: the next call would find nothing wrong. So losses are
+// counted, and no call returns while another of the same descriptor may be about to.
+func (fs *FS) sync(f *openFile) error {
+	f.syncs.RLock()
 	err := sysFsync(f.fd)
-	w.Lost = err != nil
+	if err != nil {
+		fs.losses.Add(1)
+	}
+	f.syncs.RUnlock()
+	if err == nil {
+		f.waitForSyncs()
+	}
 	return err
 }
+
+// Losses counts how often data could not be put on disk. That of calls that have succeeded can
+// be lost each time, whoever made them.
+func (fs *FS) Losses() uint64 { return fs.losses.Load() }
 
 // write gives the file that it wrote to, where it could be opened.
 func (fs *FS) write(c Caller, n *node, p []byte, off uint64, w *Change) (*openFile, error) {
@@ -269,7 +286,7 @@ func (fs *FS) Commit(c Caller, id ID, _, _ uint64, w *Change) error {
 		}
 	}
 	w.before(&st)
-	return f.sync(w)
+	return fs.sync(f)
 }
 
 // maxTarget bounds a symbolic link's target, as PATH_MAX does.

@@ -14,6 +14,14 @@ type openFile struct {
 	writable bool
 	refs     atomic.Int32
 	used     atomic.Bool // since the cache's hand passed
+	// syncs is read-locked by each fsync of it.
+	syncs sync.RWMutex
+}
+
+// waitForSyncs returns when those have ended that are under way.
+func (f *openFile) waitForSyncs() {
+	f.syncs.Lock()
+	defer f.syncs.Unlock()
 }
 
 func newOpenFile(fd int, writable bool) *openFile {

@@ -64,6 +64,7 @@ type FS struct {
 	// hold it, so that an intent's paths are good until its end.
 	moving sync.Mutex
 
+	losses   atomic.Uint64 // see Losses
 	tmp      atomic.Uint64 // names in the work directory
 	noNowait atomic.Bool   // the upper cannot tell whether a read would wait
 	locks    []*os.File    // that keep other servers away

@@ -78,9 +78,6 @@ type Change struct {
 	HasPre, HasPost bool
 	Pre             PreAttr
 	Post            Attr
-	// Lost says that the data of calls that have succeeded can be lost, whoever made them:
-	// what was written did not get to the disk.
-	Lost bool
 }
 
 // Caller is on whose behalf an operation runs, and how long it may take.
