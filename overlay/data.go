@@ -212,7 +212,7 @@ func (fs *FS) Write(c Caller, id ID, p []byte, off uint64, how Stability, w *Cha
 
 // sync puts what was written to the file on disk. The system tells of what it could not write
 // only once, and takes it for written then: the next call would find nothing wrong. So losses are
-// counted, and no call returns while another of the same descriptor may be about to.
+// counted, and no call returns before those beside it on the same descriptor have counted theirs.
 func (fs *FS) sync(f *openFile) error {
 	f.syncs.RLock()
 	err := sysFsync(f.fd)
